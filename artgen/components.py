@@ -1,0 +1,104 @@
+"""What a plugin hands over: named components, their Options, and where their code is. Imports no torch."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from artgen.errors import PluginError
+
+Kind = Literal["data", "augment", "generator", "critic", "features", "loss", "trainer", "metric"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+Side = Literal["generator", "critic"]
+
+
+class Options(BaseModel):
+    """Base of every Options class: frozen, typed, bounded, documented field by field; unknown keys are refused.
+
+    The class is the manual, the check and the schema of a component: give each field a type, bounds, a default and a
+    `description`. A TOML table of the same name fills it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class LossOptions(Options):
+    """What every loss has; a loss adds its own fields below."""
+
+    weight: float = Field(1.0, ge=0)
+    """Factor of this term in the sum."""
+    every: int = Field(1, ge=1)
+    """Add the term only at every n-th step, times n: the lazy regularisation of StyleGAN2 (Karras et al. 2020, 3.1)."""
+
+
+class DataOptions(Options):
+    """What every data set has; a data set adds its own fields below."""
+
+    resolution: int | tuple[int, int] = 64
+    """Side of the pictures in pixels, or [width, height]."""
+    mirror: bool = False
+    """Show each picture as it is or mirrored, by the toss of a coin."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The resolution as (height, width) in pixels."""
+        return as_size(self.resolution)
+
+    @model_validator(mode="after")
+    def _resolution_is_sane(self) -> DataOptions:
+        if not all(4 <= side <= 4096 for side in self.size):
+            raise ValueError(f"resolution {self.resolution} is outside 4 to 4096 px")
+        return self
+
+
+def as_size(resolution: int | tuple[int, int]) -> tuple[int, int]:
+    """Turn a recipe's `resolution` (side, or [width, height]) into (height, width)."""
+    return (resolution, resolution) if isinstance(resolution, int) else (resolution[1], resolution[0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Component:
+    """One thing a recipe can name.
+
+    Args:
+        kind: What it is.
+        name: Its name in recipes: lower case, words joined by `-`.
+        summary: One line for `artgen plugins ls`.
+        options: Its `Options` class.
+        factory: `"package.module:attribute"`, imported only when a recipe names the component. What it is called with
+            and must return stands in the hook of its kind (`artgen.hookspecs`).
+        partner: For a generator: the name of the critic that suits it by default.
+        needs: For a loss: which fields of `artgen.training.Outputs` it reads, for each side that it judges.
+        gives: For a trainer: which fields of `Outputs` it fills, for each side.
+        needs_features: For a metric: true if it measures in a feature space (`[features.NAME]`).
+    """
+
+    kind: Kind
+    name: str
+    summary: str
+    options: type[Options]
+    factory: str
+    partner: str | None = None
+    needs: Mapping[Side, tuple[str, ...]] = field(default_factory=dict)
+    gives: Mapping[Side, tuple[str, ...]] = field(default_factory=dict)
+    needs_features: bool = False
+
+    def load(self) -> Callable[..., Any]:
+        """Import and return the factory.
+
+        Raises:
+            PluginError: The module cannot be imported or has no such attribute.
+        """
+        module, _, attribute = self.factory.partition(":")
+        try:
+            return getattr(importlib.import_module(module), attribute)  # type: ignore[no-any-return]
+        except Exception as error:
+            raise PluginError(
+                f"{type(error).__name__}: {error}",
+                place=f"{self.kind} '{self.name}' ({self.factory})",
+                remedy="The plugin that provides it is broken or lacks a dependency: see `artgen plugins ls`.",
+            ) from error

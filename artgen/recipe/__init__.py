@@ -1,0 +1,1 @@
+"""TOML -> a complete, typed, frozen recipe."""

@@ -1,0 +1,1 @@
+"""Recipe -> run folder: build, loop, checkpoint, record, preview."""

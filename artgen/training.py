@@ -1,0 +1,274 @@
+"""What a plugin sees of training: networks, losses, trainers, and the few values that pass between them.
+
+GAN training, picture translation and style transfer are one job. A *generator* makes pictures, *losses* judge them, a
+*trainer* takes one step at a time, and *phases* say at which size and for how many images.
+
+Shapes: N pictures, 3 channels (RGB), H by W pixels. Pictures in networks are float tensors in [-1, 1], (N, 3, H, W).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from artgen.components import Side
+
+Form = Tensor | tuple[Tensor, ...]
+"""What a generator's `forward` returns and a critic takes: pictures, or a pyramid of them, smallest first."""
+
+Prior = Literal["gaussian", "sphere", "uniform"]
+
+
+class Size(NamedTuple):
+    """Height and width in pixels."""
+
+    height: int
+    width: int
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+
+@dataclass(frozen=True)
+class LatentSpace:
+    """Where a generator's latents live: their shape (without N) and the prior they are drawn from.
+
+    `gaussian` is N(0, 1) in each coordinate; `sphere` the same, scaled to norm sqrt(dimensions); `uniform` on [-1, 1].
+    """
+
+    shape: tuple[int, ...]
+    prior: Prior = "gaussian"
+
+    def draw(self, count: int, device: torch.device | str = "cpu") -> Tensor:
+        """Draw latents (count, *shape) from torch's global generator."""
+        if self.prior == "uniform":
+            return torch.rand(count, *self.shape, device=device) * 2 - 1
+        z = torch.randn(count, *self.shape, device=device)
+        if self.prior == "gaussian":
+            return z
+        return nn.functional.normalize(z.flatten(1), dim=1).mul(z[0].numel() ** 0.5).view_as(z)
+
+
+class Network(nn.Module):
+    """What generators and critics share: a phase may ask them to change their size or to fade a new level in."""
+
+    grows: ClassVar[bool] = False
+    """True if `begin` can change the size; otherwise a recipe whose phases differ in size is refused."""
+
+    def begin(self, size: Size) -> None:
+        """Take the form for pictures of this size. Idempotent, also on a fresh network before its state is loaded."""
+
+    def fade(self, share: float) -> None:
+        """Blend the newest level in: 0 shows only the level before it, 1 only the new one."""
+
+
+class Generator(Network):
+    """Makes pictures. `forward(given)` is free in what it returns; `sample` and `like` tie it to pictures.
+
+    `given` is what `takes` says: latents (N, *latent.shape), pictures (N, 3, H, W), or None.
+    """
+
+    takes: Literal["latent", "picture", "nothing"] = "latent"
+    latent: LatentSpace | None = None
+    """Needed where `takes` is "latent"."""
+
+    def sample(self, given: Tensor | None) -> Tensor:
+        """Pictures (N, 3, H, W) in [-1, 1]: the largest that `forward` gives."""
+        form: Form = self(given)
+        return (form if isinstance(form, Tensor) else form[-1]).float().clamp(-1, 1)
+
+    def like(self, real: Tensor) -> Form:
+        """Give real pictures (N, 3, H, W) the form that `forward` has: a pyramid, a cross-fade of two levels."""
+        return real
+
+
+class Critic(Network):
+    """Scores what a generator's `forward` returns: `forward(form) -> logits (N, ...)`. Also called discriminator.
+
+    It keeps no state that breaks a second derivative, and never sees real and made pictures in one call, so statistics
+    over a batch never mix the two.
+    """
+
+
+class Augmentation(nn.Module):
+    """Changes what the critic sees, differentiably. One draw serves all levels of a pyramid and both sides of a pair.
+
+    The base class changes nothing. State (an adaptive probability) lives in buffers.
+    """
+
+    def draw(self, count: int, device: torch.device) -> Any:
+        """Draw the parameters of `count` pictures from torch's global generator, independent of their size."""
+        return None
+
+    def apply_draw(self, pictures: Tensor, drawn: Any) -> Tensor:
+        """Apply a draw to pictures (N, 3, H, W) of any size; same shape, values may leave [-1, 1] slightly."""
+        return pictures
+
+    def forward(self, form: Form, drawn: Any = None) -> Form:
+        """Augment pictures or each level of a pyramid by one draw, made here unless given."""
+        first = form if isinstance(form, Tensor) else form[0]
+        drawn = self.draw(len(first), first.device) if drawn is None else drawn
+        if isinstance(form, Tensor):
+            return self.apply_draw(form, drawn)
+        return tuple(self.apply_draw(level, drawn) for level in form)
+
+    def observe(self, real_logits: Tensor) -> None:
+        """Learn from the critic's scores of real pictures, once a step (adaptive augmentation); stays on the device."""
+
+
+class Features(nn.Module):
+    """A frozen network whose activations measure likeness, not pixels."""
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
+        """Activations (N, C, h, w), shallow to deep, of pictures (N, 3, H, W) in [-1, 1]."""
+        raise NotImplementedError
+
+    def embed(self, pictures: Tensor) -> Tensor:
+        """One vector a picture, (N, C): the deepest activation, averaged over its pixels."""
+        return self(pictures)[-1].mean(dim=(2, 3))
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a trainer lays before the losses. A trainer says which fields it `gives`, a loss which it `needs`.
+
+    `real` and `fake` have the form that the critic sees (augmented); `real_logits`, `fake_logits` are its scores (N, ...)
+    in fp32; `critic` calls it again, for penalties on its gradient.
+    """
+
+    real: Form | None = None
+    fake: Form | None = None
+    real_logits: Tensor | None = None
+    fake_logits: Tensor | None = None
+    critic: Callable[[Form], Tensor] | None = None
+
+
+class Losses:
+    """The recipe's losses: each a named term with a weight, due at every n-th step.
+
+    Args:
+        terms: label -> (loss, weight, every). A loss has a method `generator`, `critic` or both.
+    """
+
+    def __init__(self, terms: Mapping[str, tuple[Any, float, int]]) -> None:
+        self.terms = dict(terms)
+
+    def __call__(self, side: Side, outputs: Outputs, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The weighted sum of the terms that judge `side` and are due at this step, and each term by itself.
+
+        Returns:
+            The sum (a scalar with its graph) and `{"<side>/<label>": unweighted value, detached}`.
+        """
+        total, parts = torch.zeros(()), {}
+        for label, (loss, weight, every) in self.terms.items():
+            judge = getattr(loss, side, None)
+            if judge is None or step % every:
+                continue
+            value = judge(outputs)
+            total = total + value * (weight * every)
+            parts[f"{side}/{label}"] = value.detach()
+        return total, parts
+
+
+class Update(Protocol):
+    """Backward, mean over ranks, refusal of non-finite gradients, optimizer step: one call from the core."""
+
+    def __call__(
+        self, optimizer: torch.optim.Optimizer, loss: Tensor | Callable[[], Tensor], *, when: Tensor | None = None
+    ) -> Tensor:
+        """Step `optimizer` down the gradient of `loss`, with respect to its own parameters only.
+
+        Args:
+            optimizer: Owns the parameters that move; nothing else gets a gradient.
+            loss: A scalar with its graph; for L-BFGS a function that computes it anew at each call.
+            when: A boolean scalar on the device: leave everything as it is where it is false.
+
+        Returns:
+            The norm of the gradient, a scalar on the device. Where it is not finite, nothing was changed.
+        """
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training at one size. `fade` is the share of its images in which the new level is blended in."""
+
+    index: int
+    size: Size
+    images: int
+    batch: int
+    fade: float = 0.0
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The only time there is: images shown, so batch size never changes a schedule.
+
+    `images` and `steps` are totals so far, `phase_images` those in the present phase, `total_images` those of the run.
+    """
+
+    images: int = 0
+    steps: int = 0
+    phase: int = 0
+    phase_images: int = 0
+    total_images: int = 1
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done, 0 to 1."""
+        return min(1.0, self.images / self.total_images)
+
+    def fade(self, phase: Phase) -> float:
+        """How far the newest level of this phase is blended in, 0 to 1."""
+        fade_images = phase.fade * phase.images
+        return min(1.0, self.phase_images / fade_images) if fade_images else 1.0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Real pictures (N, 3, H, W) in [-1, 1] on the device, and for pairs what they are to be made from."""
+
+    real: Tensor
+    source: Tensor | None = None
+
+    def split(self, count: int) -> tuple[Batch, ...]:
+        """Cut into `count` equal batches, for trainers that take several critic steps a step."""
+        sources = [None] * count if self.source is None else self.source.chunk(count)
+        return tuple(Batch(real, source) for real, source in zip(self.real.chunk(count), sources, strict=True))
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a trainer is made of. `update` is the only way it moves weights."""
+
+    generator: Generator
+    critic: Critic | None
+    augment: Augmentation
+    losses: Losses
+    features: Features | None
+    update: Update
+
+
+class Trainer(Protocol):
+    """Takes one step at a time. Owns its optimizers; reads no scalar on the host; touches no file, log or device.
+
+    The loop seeds torch's global generators before every step, so a trainer draws as it likes and resumes exactly.
+    """
+
+    batches_per_step: int
+    """How many batches of the phase's size one step consumes (several critic steps)."""
+
+    def begin(self, phase: Phase) -> None:
+        """Prepare for a phase: make, reset or warm-start optimizers. Idempotent; called before `load_state_dict` too."""
+
+    def step(self, batch: Batch, clock: Clock) -> dict[str, Tensor]:
+        """Take one step; return named scalars that stay on the device."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a resumed run needs: nested dicts and lists of tensors, numbers and strings."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up such a state, after `begin` of the same phase."""
