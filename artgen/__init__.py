@@ -4,7 +4,7 @@ This module holds the names that a plugin's light hook module needs; importing i
 trainers take theirs from `artgen.training`, shared blocks from `artgen.nn`.
 """
 
-from artgen.components import Component, DataOptions, LossOptions, Options
+from artgen.components import Component, DataOptions, FilePath, LossOptions, Options
 from artgen.errors import (
     ArtgenError,
     CheckpointError,
@@ -27,6 +27,7 @@ __all__ = [
     "DataError",
     "DataOptions",
     "DivergedError",
+    "FilePath",
     "LossOptions",
     "Options",
     "PluginError",

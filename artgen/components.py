@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from artgen.errors import PluginError
 
 Kind = Literal["data", "augment", "generator", "critic", "features", "loss", "trainer", "metric"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Side = Literal["generator", "critic"]
+
+
+def _from_its_folder(path: str, info: ValidationInfo) -> str:
+    if not path or info.context is None:
+        return path
+    folder = info.context.get(info.field_name, info.context[""])
+    return os.path.abspath(os.path.join(folder, os.path.expanduser(path)))  # noqa: PTH100, PTH111, PTH118  # a string
+
+
+FilePath = Annotated[str, AfterValidator(_from_its_folder)]
+"""Type of an option that names a file or folder. Relative paths start at the folder of the recipe that holds them, on
+the command line at the current one; whoever reads the option gets an absolute path. The empty string stays empty."""
 
 
 class Options(BaseModel):
@@ -23,7 +36,14 @@ class Options(BaseModel):
     `description`. A TOML table of the same name fills it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        defer_build=True,  # most of the installed Options are never filled, and building a check takes milliseconds
+    )
 
 
 class LossOptions(Options):

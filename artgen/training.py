@@ -9,7 +9,7 @@ Shapes: N pictures, 3 channels (RGB), H by W pixels. Pictures in networks are fl
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import torch
@@ -147,14 +147,23 @@ class Outputs:
     critic: Callable[[Form], Tensor] | None = None
 
 
-class Losses:
-    """The recipe's losses: each a named term with a weight, due at every n-th step.
+@dataclass(frozen=True)
+class LossTerm:
+    """One loss of a recipe: an object with a method `generator(outputs)`, `critic(outputs)` or both.
 
-    Args:
-        terms: label -> (loss, weight, every). A loss has a method `generator`, `critic` or both.
+    `weight` multiplies it; it is due at every `every`-th step, times `every`; `needs` names the fields it reads.
     """
 
-    def __init__(self, terms: Mapping[str, tuple[Any, float, int]]) -> None:
+    loss: Any
+    weight: float = 1.0
+    every: int = 1
+    needs: Mapping[Side, tuple[str, ...]] = field(default_factory=dict)
+
+
+class Losses:
+    """The recipe's losses by label."""
+
+    def __init__(self, terms: Mapping[str, LossTerm]) -> None:
         self.terms = dict(terms)
 
     def __call__(self, side: Side, outputs: Outputs, step: int) -> tuple[Tensor, dict[str, Tensor]]:
@@ -163,15 +172,19 @@ class Losses:
         Returns:
             The sum (a scalar with its graph) and `{"<side>/<label>": unweighted value, detached}`.
         """
-        total, parts = torch.zeros(()), {}
-        for label, (loss, weight, every) in self.terms.items():
-            judge = getattr(loss, side, None)
-            if judge is None or step % every:
+        total, values = torch.zeros(()), {}
+        for label, term in self.terms.items():
+            judge = getattr(term.loss, side, None)
+            if judge is None or step % term.every:
                 continue
             value = judge(outputs)
-            total = total + value * (weight * every)
-            parts[f"{side}/{label}"] = value.detach()
-        return total, parts
+            total = total + value * (term.weight * term.every)
+            values[f"{side}/{label}"] = value.detach()
+        return total, values
+
+    def need(self, side: Side, field_name: str) -> bool:
+        """Whether any loss that judges `side` reads this field of `Outputs`."""
+        return any(field_name in term.needs.get(side, ()) for term in self.terms.values())
 
 
 class Update(Protocol):

@@ -1,0 +1,50 @@
+"""`artgen evaluate RUN`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from artgen.cli.run import DEVICES
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value: metrics.swd.directions=64.")
+@click.option("--device", type=DEVICES, default="auto", show_default=True, help="Where to compute.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def evaluate(run: Path, overrides: tuple[str, ...], device: str, as_json: bool) -> None:
+    """Measure the averaged generator of RUN against the pictures it learnt from, by the metrics of its recipe.
+
+    \b
+    A metric that the recipe lacks can be added, for example the kernel inception distance:
+    artgen evaluate runs/rembrandt --set features.squeezenet.weights=FILE --set 'metrics.kid={}'
+    """
+    from artgen.cli.opening import opened
+    from artgen.data.images import write_png
+    from artgen.plugins import load_plugins
+    from artgen.recipe import load_recipe
+    from artgen.run.build import build_features
+    from artgen.run.evaluate import evaluate as measure
+    from artgen.run.record import RECIPE
+
+    opened_run = opened(run, device)
+    recipe = opened_run.recipe
+    if overrides:
+        stored = str(opened_run.folder.path / RECIPE)
+        recipe = load_recipe(stored, overrides=overrides, plugins=load_plugins())
+    fake = opened_run.sample(recipe.run.evaluate_samples, recipe.seed)
+    real = opened_run.feed.reals(len(opened_run.feed.dataset), opened_run.size)
+    figures, sheets = measure(recipe, fake, real, build_features(recipe, opened_run.device))
+    for name, sheet in sheets.items():
+        path = opened_run.folder.path / "samples" / f"{name}-images-{opened_run.clock.images:09d}.png"
+        if not path.exists():
+            write_png(path, sheet.numpy())
+        click.echo(path, err=True)
+    if as_json:
+        click.echo(json.dumps({"images": opened_run.clock.images} | figures, indent=1))
+        return
+    for name, value in figures.items():
+        click.echo(f"{name} = {value:.4g}")

@@ -1,0 +1,86 @@
+"""`artgen`: the commands by name; the code of each is imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+import traceback
+
+import click
+
+from artgen.errors import ArtgenError
+
+_COMMANDS = {
+    "run": "Train a recipe: pictures, previews, checkpoints, a report. Run again, it goes on where it stopped.",
+    "sample": "Make pictures with a trained run.",
+    "evaluate": "Measure the pictures of a trained run.",
+    "export": "Write the averaged generator as safetensors and ONNX.",
+    "check": "Tell every fault of a recipe before any work.",
+    "recipe": "List, show and copy the bundled recipes.",
+    "data": "Look at a folder of pictures as training would.",
+    "plugins": "What is installed, from where, and what is broken.",
+    "doctor": "Device, precision, versions: for a bug report.",
+}
+
+
+class _Commands(click.Group):
+    """Imports `artgen.cli.<name>` only for the command that is called, so that the others cost nothing."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"artgen.cli.{name}")
+        command: click.Command = getattr(module, name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="artgen")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def artgen(context: click.Context, debug: bool) -> None:
+    """Art with neural networks, from plugins and recipes.
+
+    \b
+    artgen run rembrandt                 train the main recipe on this machine
+    artgen run rembrandt --data DIR      the same on your own pictures
+    artgen sample runs/rembrandt         make pictures with what was trained
+    """
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    context.meta["debug"] = debug
+
+
+def main() -> None:
+    """Run the command line; turn faults into one message and the exit code of `artgen.errors`."""
+    debug = "--debug" in sys.argv[1:2]
+    try:
+        code = artgen(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except ArtgenError as error:
+        _tell(error, f"{error}", debug)
+        sys.exit(error.exit_code)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # `artgen recipe show | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _tell(error: BaseException, message: str, debug: bool) -> None:
+    if debug:
+        traceback.print_exception(error)
+    colour = {} if os.environ.get("NO_COLOR") else {"fg": "red", "bold": True}
+    click.secho("error: ", err=True, nl=False, **colour)  # type: ignore[arg-type]
+    click.echo(message, err=True)

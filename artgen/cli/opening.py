@@ -1,0 +1,21 @@
+"""What the commands that look at a run share: opening it on a device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from artgen.run.opening import OpenRun
+
+
+def opened(run: Path, device: str) -> OpenRun:
+    """Open a run folder on a device given by name."""
+    from artgen.cli.progress import bar
+    from artgen.cli.run import cache_folder, workers
+    from artgen.data.dataset import Workshop
+    from artgen.device import choose_device
+    from artgen.plugins import load_plugins
+    from artgen.run.opening import open_run
+
+    return open_run(run, choose_device(device), load_plugins(), Workshop(cache_folder(), bar, workers()))

@@ -1,0 +1,41 @@
+"""`artgen sample RUN`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from artgen.cli.run import DEVICES
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--count", type=click.IntRange(1, 100_000), default=16, show_default=True, help="How many pictures.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="One seed, the same pictures.")
+@click.option("--grid", is_flag=True, help="One sheet instead of a file for each picture.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the pictures.  [default: RUN/samples/seed-N]")
+@click.option("--device", type=DEVICES, default="auto", show_default=True, help="Where to compute.")
+def sample(run: Path, count: int, seed: int, grid: bool, out: Path | None, device: str) -> None:
+    """Make pictures with the newest checkpoint of RUN, a run folder.
+
+    Files that are there already are never overwritten: the same seed gives the same picture, so they are skipped.
+    """
+    from artgen.cli.opening import opened
+    from artgen.data.images import write_png
+    from artgen.data.pixels import grid as sheet_of
+
+    opened_run = opened(run, device)
+    images = opened_run.clock.images
+    folder = out or opened_run.folder.path / "samples" / f"seed-{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = opened_run.sample(count, seed)
+    if grid:
+        named = {f"sheet-{seed}-{count}-images-{images:09d}.png": sheet_of(pictures)}
+    else:
+        arrays = pictures.permute(0, 2, 3, 1).cpu().numpy()
+        named = {f"{seed}-{index:05d}-images-{images:09d}.png": array for index, array in enumerate(arrays)}
+    for name, picture in named.items():
+        if not (folder / name).exists():
+            write_png(folder / name, picture)
+        click.echo(folder / name)

@@ -1,0 +1,138 @@
+"""The order of showing: which picture stands at which position, and its way to the device.
+
+The place in the data is one integer, the number of pictures shown so far. What stands there is a function of (seed,
+position): batch sizes, ranks and restarts change nothing, and there is no state to save.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from artgen.data.dataset import Dataset, Pictures
+from artgen.data.pixels import to_float, to_uint8
+from artgen.errors import DataError
+from artgen.rng import numpy_generator, permutation
+from artgen.training import Batch, Size
+
+# The share of free GPU memory that the data set may take; the rest is for training.
+_RESIDENT_SHARE = 0.6
+# Pictures copied to the GPU at a time.
+_CHUNK = 1024
+
+Indices = NDArray[np.int64]
+
+
+class Feed:
+    """Batches of a data set for any position.
+
+    Args:
+        dataset: Prepared pictures.
+        seed: Of the run; the order and the mirroring follow from it.
+        device: Where batches are wanted. On CUDA the whole data set moves there if it takes less than 60 % of what is
+            free; otherwise pictures are gathered by the CPU.
+        mirror: Show each picture as it is or mirrored, by a coin for each position; pairs are mirrored together.
+    """
+
+    def __init__(self, dataset: Dataset, seed: int, device: torch.device | str, mirror: bool = False) -> None:
+        self.dataset, self.seed, self.device, self.mirror = dataset, seed, torch.device(device), mirror
+        if not len(dataset):
+            raise DataError("the data set holds no pictures")
+        self._epoch = lru_cache(maxsize=2)(self._draw_epoch)  # a batch may reach into the next epoch
+        self._fixed = permutation(seed, "fixed", 0, len(dataset))
+        self._real: Pictures | Tensor = dataset.real
+        self._source: Pictures | Tensor | None = dataset.source
+        self._move_to_gpu()
+
+    def batch(self, images: int, count: int, size: Size, rank: int = 0, world: int = 1) -> Batch:
+        """The pictures at positions `images` to `images + count`, or the share of one process of them.
+
+        Args:
+            images: Pictures shown before.
+            count: Size of the batch over all processes.
+            size: Wanted size, at most that of the data set.
+            rank: Which process this is, of `world`; each takes a contiguous share.
+            world: How many processes there are.
+
+        Returns:
+            Pictures (n, 3, H, W) float32 in [-1, 1] on the device, in channels_last memory.
+        """
+        first, end = images + count * rank // world, images + count * (rank + 1) // world
+        epochs, places = np.divmod(np.arange(first, end), len(self.dataset))
+        indices, coins = np.empty(end - first, np.int64), np.zeros(end - first, np.bool_)
+        for epoch in np.unique(epochs):
+            order, mirrored = self._epoch(int(epoch))
+            here = epochs == epoch
+            indices[here], coins[here] = order[places[here]], mirrored[places[here]]
+        real = self._pictures(self._real, indices, coins, size)
+        if self._source is None:
+            return Batch(real)
+        return Batch(real, self._pictures(self._source, indices, coins, size))
+
+    def reals(self, count: int, size: Size) -> Tensor:
+        """The first `count` pictures, or all, of a fixed shuffled order, (n, 3, H, W) uint8 on the device."""
+        return to_uint8(self._pictures(self._real, self._fixed[:count], None, size))
+
+    def sources(self, count: int, size: Size) -> Tensor | None:
+        """What `reals` of the same count are to be made from, (n, 3, H, W) in [-1, 1]; None if these are no pairs."""
+        if self._source is None:
+            return None
+        return self._pictures(self._source, self._fixed[:count], None, size)
+
+    def _draw_epoch(self, epoch: int) -> tuple[Indices, NDArray[np.bool_]]:
+        """Which picture stands at each place of an epoch, and whether it is mirrored there."""
+        count = len(self.dataset)
+        order = permutation(self.seed, "order", epoch, count)
+        if not self.mirror:
+            return order, np.zeros(count, np.bool_)
+        return order, numpy_generator(self.seed, "mirror", epoch).random(count) < 0.5
+
+    def _pictures(
+        self, pictures: Pictures | Tensor, indices: Indices, coins: NDArray[np.bool_] | None, size: Size
+    ) -> Tensor:
+        """Gather, mirror, convert and shrink: (n, 3, H, W) float in [-1, 1] on the device."""
+        if isinstance(pictures, Tensor):
+            gathered = pictures[torch.from_numpy(indices).to(self.device)]
+        else:
+            # NumPy gathers five times as fast as torch here; only bytes travel to the device.
+            gathered = torch.from_numpy(pictures[indices]).to(self.device)
+        nchw = gathered.permute(0, 3, 1, 2)  # (n, H, W, 3) -> (n, 3, H, W), a channels_last view
+        if coins is not None and coins.any():
+            tossed = torch.from_numpy(coins).to(self.device)[:, None, None, None]
+            nchw = torch.where(tossed, nchw.flip(3), nchw)
+        return _shrink(to_float(nchw), size).contiguous(memory_format=torch.channels_last)
+
+    def _move_to_gpu(self) -> None:
+        if self.device.type != "cuda":
+            return
+        arrays = [array for array in (self.dataset.real, self.dataset.source) if array is not None]
+        free_bytes, _ = torch.cuda.mem_get_info(self.device)
+        if sum(array.nbytes for array in arrays) < _RESIDENT_SHARE * free_bytes:
+            self._real = _on(self.device, self.dataset.real)
+            self._source = None if self.dataset.source is None else _on(self.device, self.dataset.source)
+
+
+def _on(device: torch.device, pictures: Pictures) -> Tensor:
+    moved = torch.empty(pictures.shape, dtype=torch.uint8, device=device)
+    for first in range(0, len(pictures), _CHUNK):
+        # A copy, because torch does not take arrays that are mapped read-only.
+        moved[first : first + _CHUNK] = torch.from_numpy(np.array(pictures[first : first + _CHUNK])).to(device)
+    return moved
+
+
+def _shrink(pictures: Tensor, size: Size) -> Tensor:
+    """To a smaller size by area: the mean over whole pixels where the factor is an integer."""
+    height, width = pictures.shape[2:]
+    if (height, width) == (size.height, size.width):
+        return pictures
+    if size.height > height or size.width > width:
+        raise DataError(
+            f"a phase asks for {size} px, and the pictures are prepared at {Size(height, width)} px",
+            remedy="Set `resolution` of the data table to the largest size of the phases.",
+        )
+    return interpolate(pictures, size=(size.height, size.width), mode="area")

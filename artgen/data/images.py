@@ -1,0 +1,245 @@
+"""The one door for picture files: whatever the file holds comes in as uint8 RGB, (H, W, 3), upright. Imports no torch.
+
+Every format is read by Pillow. For JPEG it decodes at 1/2, 1/4 or 1/8 of the size where that suffices, nearly as fast
+as OpenCV, and it refuses truncated data where OpenCV fills the rest with grey.
+
+Conversions, each applied once:
+
+- EXIF orientation: turned upright.
+- Transparency: laid over white, as on paper.
+- Grey: repeated. Palette: looked up. 16 bits a channel: the high byte. CMYK: to RGB.
+- Embedded colour profile other than sRGB: to sRGB. An unusable profile is ignored.
+- Several frames or pages: the first.
+"""
+
+from __future__ import annotations
+
+import io
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from artgen.data.atomic import replacing
+from artgen.errors import DataError
+
+Picture = NDArray[np.uint8]
+"""One RGB picture, (H, W, 3), uint8."""
+
+MAX_PIXELS = 100_000_000
+"""A header that announces more is refused before anything is decoded."""
+MAX_BYTES = 1 << 30
+"""A larger file is not opened."""
+ALPHA_OVER = (255, 255, 255)
+"""The colour under transparent pixels: line drawings are mostly black on nothing."""
+
+# Pillow's readers by the first bytes. They are called directly: `Image.open` knows 40 formats more, and plugins add to
+# them; each is a parser that hostile files could reach.
+_READERS: tuple[tuple[bytes, type[ImageFile]], ...] = (
+    (b"\xff\xd8\xff", JpegImageFile),
+    (b"\x89PNG\r\n\x1a\n", PngImageFile),
+    (b"GIF87a", GifImageFile),
+    (b"GIF89a", GifImageFile),
+    (b"BM", BmpImageFile),
+    (b"II*\x00", TiffImageFile),
+    (b"MM\x00*", TiffImageFile),
+    (b"II+\x00", TiffImageFile),
+    (b"MM\x00+", TiffImageFile),
+)
+_FORMATS = "JPEG, PNG, WebP, GIF, BMP or TIFF"
+
+# EXIF orientation -> what turns the picture upright (Exif 2.3, tag 0x0112).
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_LYING = (5, 6, 7, 8)  # height and width change places
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says about its picture; `height` and `width` are those of the upright picture, in pixels."""
+
+    format: str
+    height: int
+    width: int
+    turned: bool
+    animated: bool
+
+
+def read(path: str | Path) -> Picture:
+    """Read one picture file at its full size.
+
+    Raises:
+        DataError: It is not a picture that can be read; `cause` says why.
+    """
+    return decode(path)[0]
+
+
+def decode(path: str | Path, at_least: tuple[int, int] | None = None) -> tuple[Picture, Header]:
+    """Read one picture file, upright.
+
+    Args:
+        path: The file. Its name says nothing; the first bytes decide.
+        at_least: (height, width) in pixels that suffice. A JPEG may come out smaller than it is stored, in the same
+            proportions, but never below this where it was not below it before.
+
+    Returns:
+        The picture, and what the header said (the full size, whatever `at_least` is).
+
+    Raises:
+        DataError: It is not a picture that can be read; `cause` says why.
+    """
+    with _opened(path) as image:
+        form, (width, height), orientation = image.format or "", image.size, _orientation(image)
+        if at_least:
+            image.draft(None, at_least if orientation in _LYING else at_least[::-1])
+        image.load()
+        # Asked again: Pillow turns a TIFF while it loads, and a PNG may tell its orientation after the pixels.
+        left = _orientation(image)
+        turn = _UPRIGHT.get(left)
+        picture = _rgb(image)
+        upright = picture if turn is None else picture.transpose(turn)
+        if form == "TIFF":
+            width, height = upright.size
+        elif left in _LYING:
+            width, height = height, width
+        # Not asked of a TIFF: counting its pages means reading the head of each.
+        animated = form != "TIFF" and bool(getattr(image, "is_animated", False))
+        header = Header(form, height, width, turned=turn is not None or orientation != 1, animated=animated)
+        return np.asarray(upright), header
+
+
+def sniff(start: bytes) -> type[ImageFile] | None:
+    """Pillow's reader for a file that starts with these bytes (12 or more), or None if it is no allowed format."""
+    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+        return WebPImageFile
+    return next((reader for magic, reader in _READERS if start.startswith(magic)), None)
+
+
+def shown(name: str | Path) -> str:
+    """A file name fit for a message: control characters and bytes that are no UTF-8 are escaped."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(name))
+
+
+def resize(picture: Picture, size: tuple[int, int]) -> Picture:
+    """Resize to (height, width): by area where it shrinks, bicubic where it grows."""
+    height, width = size
+    if picture.shape[:2] == (height, width):
+        return picture
+    shrinks = height <= picture.shape[0] and width <= picture.shape[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=method), np.uint8)
+
+
+def write_png(path: Path, picture: Picture) -> None:
+    """Write a picture (H, W, 3) uint8 as PNG; `path` holds the whole picture or what it held before.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    with replacing(path) as partial:
+        Image.fromarray(np.asarray(picture, np.uint8)).save(partial, "PNG")
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[ImageFile]:
+    """The header of a picture file, checked; what goes wrong here or in the block becomes a DataError."""
+    try:
+        status = Path(path).stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise _refusal(path, "not a file")  # a pipe would wait for its writer for ever
+        if status.st_size > MAX_BYTES:
+            raise _refusal(path, f"{status.st_size:,} bytes; the limit is {MAX_BYTES:,}")
+        with Path(path).open("rb") as file:
+            start = file.read(64)
+            reader = sniff(start)
+            if reader is None:
+                raise _refusal(path, _what_it_is(start))
+            file.seek(0)
+            with reader(file, "") as image:
+                width, height = image.size
+                if width * height > MAX_PIXELS:
+                    raise _refusal(path, f"{width}x{height} px; the limit is {MAX_PIXELS:,} pixels in all")
+                yield image
+    except DataError:
+        raise
+    except OSError as error:
+        raise _refusal(path, error.strerror or str(error)) from error
+    except Exception as error:  # Pillow raises nearly anything on a damaged file, struct.error and KeyError included
+        raise _refusal(path, str(error) or type(error).__name__) from error
+
+
+def _refusal(path: str | Path, reason: str) -> DataError:
+    return DataError(shown(reason), place=shown(path))
+
+
+def _what_it_is(start: bytes) -> str:
+    """Why a file that starts like this is no picture."""
+    text = start.lstrip().lower()
+    if not start:
+        return "an empty file"
+    if text.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer, not the picture itself: run `git lfs pull`"
+    if text.startswith((b"<!doctype html", b"<html")):
+        return "an HTML page, not a picture"
+    if start[4:8] == b"ftyp":
+        return f"HEIC, AVIF or a film: convert it to {_FORMATS}"
+    return f"not {_FORMATS}"
+
+
+def _orientation(image: ImageFile) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # damaged EXIF says nothing about the pixels
+        return 1
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """Any mode of Pillow's -> RGB."""
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
+        return Image.fromarray((np.asarray(image).astype(np.int32) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode in ("I", "F"):
+        raise ValueError("32 bits a channel, with no stated white: convert it to 8 or 16 bits")
+    if image.has_transparency_data:
+        drawn = _in_srgb(image.convert("RGBA"), image)
+        paper = Image.new("RGBA", drawn.size, (*ALPHA_OVER, 255))
+        return Image.alpha_composite(paper, drawn).convert("RGB")
+    if image.mode not in ("L", "RGB", "CMYK"):
+        return _in_srgb(image.convert("RGB"), image)
+    return _in_srgb(image, image).convert("RGB")
+
+
+def _in_srgb(picture: Image.Image, file: Image.Image) -> Image.Image:
+    """Convert by the colour profile that `file` carries, if it has a usable one other than sRGB."""
+    profile = file.info.get("icc_profile")
+    if not profile:
+        return picture
+    try:
+        given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "sRGB" in ImageCms.getProfileDescription(given):
+            return picture
+        mode = "RGBA" if picture.mode == "RGBA" else "RGB"
+        made = ImageCms.profileToProfile(picture, given, ImageCms.createProfile("sRGB"), outputMode=mode)
+        return made if made is not None else picture
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return picture

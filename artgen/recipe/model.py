@@ -1,0 +1,156 @@
+"""A recipe once it is checked: complete, typed, frozen."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import Field, model_validator
+
+from artgen.components import Component, DataOptions, LossOptions, Options, as_size
+
+Device = Literal["cpu", "cuda", "mps"]
+
+O_co = TypeVar("O_co", bound=Options, covariant=True)
+
+
+class PhaseOptions(Options):
+    """One `[[phase]]`: a stretch of training at one size."""
+
+    images: int = Field(0, ge=1, le=10**12)
+    """For how many pictures shown. Either this or `steps`."""
+    steps: int = Field(0, ge=1, le=10**12, exclude=True)
+    """For how many steps; turned into `images`, which are steps times batch."""
+    batch: int = Field(ge=1, le=2**20)
+    """Pictures in one batch."""
+    resolution: int | tuple[int, int] = 0
+    """Side of the pictures in pixels, or [width, height]. Default: that of the data."""
+    fade: float = Field(0.0, ge=0, le=1)
+    """Share of the phase in which its new level is blended in."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The resolution as (height, width) in pixels."""
+        return as_size(self.resolution)
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> PhaseOptions:
+        if bool(self.images) == bool(self.steps):
+            raise ValueError("write how long it lasts, by `images` or by `steps`" + " (not both)" * bool(self.images))
+        if self.steps * self.batch > 10**12:
+            raise ValueError("steps times batch is more than 10^12 pictures")
+        if "resolution" in self.model_fields_set and not all(4 <= side <= 4096 for side in self.size):
+            raise ValueError(f"resolution {self.resolution} is outside 4 to 4096 px")
+        return self
+
+    def resolved(self, data: DataOptions) -> PhaseOptions:
+        """The same phase counted in images, at a size of its own."""
+        images = self.images or self.steps * self.batch
+        return self.model_copy(
+            update={"images": images, "steps": 0, "resolution": self.resolution or data.resolution}
+        )
+
+
+class RunOptions(Options):
+    """The table `[run]`."""
+
+    preview_images: int = Field(20_000, ge=1)
+    """Paint a sheet of pictures each time this many pictures were shown."""
+    checkpoint_images: int = Field(50_000, ge=1)
+    """Save everything each time this many pictures were shown."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Numbers to compute with; auto: bf16 where the hardware has it."""
+    average_half_life_images: int = Field(10_000, ge=1)
+    """After how many pictures shown an old weight counts half in the averaged generator."""
+    evaluate_images: int = Field(0, ge=0)
+    """Measure the metrics each time this many pictures were shown; 0: only at the end."""
+    evaluate_samples: int = Field(400, ge=2)
+    """How many made pictures the metrics look at."""
+    preview_pictures: int = Field(64, ge=1, le=1024)
+    """How many pictures are on a sheet."""
+
+
+class Heading(Options):
+    """The keys of a recipe outside its tables."""
+
+    title: str = ""
+    """What the picture is called."""
+    description: str = ""
+    """What it takes and what it gives."""
+    seed: int = Field(0, ge=0)
+    """Start of every random draw."""
+
+
+@dataclass(frozen=True)
+class Chosen(Generic[O_co]):
+    """A component that a recipe chose.
+
+    Args:
+        label: The name of its table.
+        use: The component's name as the recipe gives it; the label, unless the table says `use`.
+        component: What the plugin handed over.
+        options: Its table, checked and complete.
+    """
+
+    label: str
+    use: str
+    component: Component
+    options: O_co
+
+    def table(self) -> dict[str, Any]:
+        """The table that reads back as this."""
+        written = self.options.model_dump(mode="json", by_alias=True, exclude_none=True, round_trip=True)
+        return {**({"use": self.use} if self.use != self.label else {}), **written}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that a run needs to know. Equality leaves out the name and where the recipe was read."""
+
+    name: str = field(compare=False)
+    source: Path = field(compare=False)
+    title: str
+    description: str
+    seed: int
+    data: Chosen[DataOptions]
+    augment: Chosen[Options] | None
+    generator: Chosen[Options]
+    critic: Chosen[Options] | None
+    features: Chosen[Options] | None
+    losses: tuple[Chosen[LossOptions], ...]
+    trainer: Chosen[Options]
+    metrics: tuple[Chosen[Options], ...]
+    phases: tuple[PhaseOptions, ...]
+    run: RunOptions
+
+    def to_toml(self) -> str:
+        """The complete recipe, every default filled in; reading it back gives an equal one."""
+        import tomli_w
+
+        return tomli_w.dumps(self._tables())
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Changes with anything that can change a pixel, so not with the title and the description."""
+        tables = {key: value for key, value in self._tables().items() if key not in ("title", "description")}
+        return hashlib.blake2b(json.dumps(tables).encode(), digest_size=16).hexdigest()
+
+    def _tables(self) -> dict[str, Any]:
+        several: dict[str, Sequence[Chosen[Options]]] = {
+            kind: [chosen] if (chosen := getattr(self, kind)) else []
+            for kind in ("data", "augment", "generator", "critic", "features")
+        }
+        several |= {"losses": self.losses, "trainer": [self.trainer], "metrics": self.metrics}
+        return {
+            **{key: value for key in ("title", "description", "seed") if (value := getattr(self, key)) != ""},
+            **{
+                kind: {chosen.label: chosen.table() for chosen in every} for kind, every in several.items() if every
+            },
+            "phase": [phase.model_dump(mode="json") for phase in self.phases],
+            "run": self.run.model_dump(mode="json"),
+        }

@@ -1,0 +1,57 @@
+"""The averaged generator: what a run shows, samples and exports."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
+
+from artgen.training import Generator, Size
+
+
+class Average:
+    """An exponential moving average of a generator's weights (EMA), with a half-life in images.
+
+    The half-life is ramped, min(half_life, 0.1 x images shown), as in StyleGAN2-ADA, so that early pictures do not drag
+    the first noise along. Parameters are averaged, buffers copied.
+    """
+
+    def __init__(self, generator: Generator, half_life_images: int) -> None:
+        self.network = copy.deepcopy(generator).eval().requires_grad_(False)
+        self.half_life_images = half_life_images
+        self._follow(generator)
+
+    def begin(self, generator: Generator, size: Size) -> None:
+        """Follow the generator into a phase; parameters may have been replaced."""
+        self.network.begin(size)
+        self.network.requires_grad_(False)
+        self._follow(generator)
+
+    def _follow(self, generator: Generator) -> None:
+        self._averaged: list[Tensor] = list(self.network.parameters())
+        self._latest: list[Tensor] = [parameter.detach() for parameter in generator.parameters()]
+        self._buffers = list(zip(self.network.buffers(), generator.buffers(), strict=True))
+
+    def update(self, batch_images: int, images: int) -> None:
+        """Take one step towards the generator, after `images` pictures shown in all."""
+        half_life = min(float(self.half_life_images), 0.1 * images)
+        share_kept = 0.5 ** (batch_images / half_life) if half_life else 0.0
+        torch._foreach_lerp_(self._averaged, self._latest, 1 - share_kept)
+        for averaged, latest in self._buffers:
+            averaged.copy_(latest)
+
+
+def settled(network: Generator, given: Iterable[Tensor | None]) -> Generator:
+    """A copy of an averaged network that is ready to sample: its batch-norm statistics recomputed over `given`.
+
+    Averaged weights with statistics of the latest ones would give pale or noisy pictures. Networks without batch norm
+    are copied as they are.
+    """
+    copied = copy.deepcopy(network).eval()
+    if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in copied.modules()):
+        update_bn(given, copied)
+        copied.eval()
+    return copied

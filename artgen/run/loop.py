@@ -1,0 +1,83 @@
+"""The loop: phase, batch, step, clock, average; and upkeep when it is due."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from artgen import distributed
+from artgen.device import mixed
+from artgen.rng import seed_everything
+from artgen.run.build import Job
+from artgen.training import Clock, Phase
+
+
+class Upkeep(Protocol):
+    """What the loop calls after each step, on the first process only."""
+
+    def after_step(self, before: Clock, clock: Clock, scalars: dict[str, Tensor]) -> None:
+        """Record, preview and save what has become due between the two clocks."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What a checkpoint holds of a job: the clock, every network, the trainer, and which pictures it has learnt from."""
+
+    clock: Clock
+    parts: dict[str, Any]
+    data: str
+
+
+def train(job: Job, state: State | None, upkeep: Upkeep | None, wants_to_stop: Callable[[], bool]) -> Clock:
+    """Train from a state (or from the start) to the end of the last phase, or until somebody wants to stop.
+
+    Returns:
+        The clock at the end. The caller saves, if it is not the end of the run.
+    """
+    clock = Clock(total_images=job.total_images) if state is None else state.clock
+    for phase in job.phases[clock.phase :]:
+        if phase.index != clock.phase:
+            clock = replace(clock, phase=phase.index, phase_images=0)
+        job.begin(phase)
+        if state is not None:
+            restore(job, state)
+            state = None
+        while clock.phase_images < phase.images:
+            if distributed.any_rank(wants_to_stop()):
+                return clock
+            before, (clock, scalars) = clock, take_step(job, phase, clock)
+            if upkeep is not None:
+                upkeep.after_step(before, clock, scalars)
+    return clock
+
+
+def take_step(job: Job, phase: Phase, clock: Clock) -> tuple[Clock, dict[str, Tensor]]:
+    """One step of the trainer, as a function of the state and the clock alone."""
+    count = phase.batch * job.trainer.batches_per_step
+    rank, world = distributed.rank(), distributed.world_size()
+    job.fade(clock.fade(phase))
+    batch = job.feed.batch(clock.images, count, phase.size, rank, world)
+    seed_everything(job.recipe.seed, f"step of rank {rank}", clock.steps)
+    with mixed(job.device, job.precision):
+        scalars = job.trainer.step(batch, clock)
+    clock = replace(clock, images=clock.images + count, steps=clock.steps + 1, phase_images=clock.phase_images + count)
+    job.average.update(count, clock.images)
+    return clock, scalars
+
+
+def capture(job: Job, clock: Clock) -> State:
+    """The state of a job between two steps. Tensors are shared with the job, not copied."""
+    parts: dict[str, Any] = {name: network.state_dict() for name, network in job.networks.items()}
+    parts |= {"trainer": job.trainer.state_dict(), "refused": {"updates": job.update.refused}}
+    return State(clock, parts, job.feed.dataset.fingerprint)
+
+
+def restore(job: Job, state: State) -> None:
+    """Put a state back into a job that has begun the same phase; every name and shape must agree."""
+    for name, network in job.networks.items():
+        network.load_state_dict(state.parts[name])
+    job.trainer.load_state_dict(state.parts["trainer"])
+    job.update.refused.copy_(state.parts["refused"]["updates"])

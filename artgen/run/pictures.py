@@ -1,0 +1,55 @@
+"""From a generator to pictures: what it is given, batches, settled statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from artgen.data.feed import Feed
+from artgen.data.pixels import to_uint8
+from artgen.device import Precision, mixed
+from artgen.rng import drawing
+from artgen.run.average import settled
+from artgen.training import Generator, Size
+
+_BATCH = 64
+_SETTLING_BATCHES = 10
+
+
+def given_for(
+    generator: Generator, count: int, seed: int, purpose: str, device: torch.device, feed: Feed | None, size: Size
+) -> Tensor | None:
+    """What to hand a generator for `count` pictures: latents as a function of (seed, purpose), source pictures, or None.
+
+    Latents are drawn on the CPU, so that one seed means one picture on every device.
+    """
+    if generator.takes == "latent":
+        assert generator.latent is not None
+        with drawing(seed, purpose):
+            return generator.latent.draw(count).to(device)
+    if generator.takes == "picture":
+        assert feed is not None
+        return feed.sources(count, size)
+    return None
+
+
+def settle(
+    generator: Generator, seed: int, device: torch.device, precision: Precision, feed: Feed | None, size: Size
+) -> Generator:
+    """A copy of an averaged generator whose batch-norm statistics are its own, over 10 batches of 64."""
+
+    def batches() -> Iterator[Tensor | None]:
+        for i in range(_SETTLING_BATCHES):
+            yield given_for(generator, _BATCH, seed, f"settling {i}", device, feed, size)
+
+    with torch.no_grad(), mixed(device, precision), drawing(seed, "settling"):
+        return settled(generator, batches())
+
+
+def make_pictures(generator: Generator, given: Tensor | None, device: torch.device, precision: Precision) -> Tensor:
+    """Pictures (N, 3, H, W) uint8 on the device, made in batches."""
+    batches = [None] if given is None else given.split(_BATCH)
+    with torch.no_grad(), mixed(device, precision):
+        return torch.cat([to_uint8(generator.sample(batch)) for batch in batches])

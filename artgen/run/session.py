@@ -1,0 +1,226 @@
+"""One sitting of `artgen run`: open the folder, prepare, resume, train, finish. The same call continues or repeats nothing."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import artgen
+from artgen import distributed
+from artgen.data.dataset import Dataset, Workshop
+from artgen.device import Precision, choose_precision, describe_device
+from artgen.errors import ArtgenError, DataError, ResourceError, StoppedError
+from artgen.plugins import Plugins
+from artgen.recipe import Recipe
+from artgen.run import checkpoint
+from artgen.run.build import Job, build, prepare_data
+from artgen.run.loop import State, take_step, train
+from artgen.run.record import RunFolder
+from artgen.run.stopping import Stop, listening
+from artgen.run.upkeep import RunUpkeep, Show
+from artgen.training import Clock
+
+log = logging.getLogger(__name__)
+
+ShowTraining = Callable[[Job, Clock], AbstractContextManager[Show]]
+"""Opens a progress line for a job that stands at a clock."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a run came to."""
+
+    folder: Path
+    sheet: Path | None
+    figures: dict[str, float]
+    was_finished: bool
+
+
+def run_recipe(
+    recipe: Recipe,
+    out: Path,
+    device: torch.device,
+    plugins: Plugins,
+    workshop: Workshop,
+    show_training: ShowTraining,
+    *,
+    fresh: bool = False,
+) -> Finished | None:
+    """Train a recipe in a run folder, from the start or from where it stopped, and finish it with sheet and figures.
+
+    Under `torchrun` the first process owns the folder, and the others train along and return None.
+
+    Raises:
+        StoppedError: A signal came; a checkpoint was saved if training had begun.
+        ArtgenError: Anything else that a user can mend; see `artgen.errors`.
+    """
+    with distributed.process_group(device), listening() as stop, exhaustion(recipe):
+        if distributed.rank() > 0:
+            _train_along(recipe, out, device, workshop, stop)
+            return None
+        recorded = None if fresh else _recorded_precision(out)
+        precision = recorded or choose_precision(recipe.run.precision, device)
+        description = _describe(recipe, device, precision, plugins)
+        with RunFolder.open(
+            out, recipe.to_toml(), recipe.fingerprint, fresh=fresh, description=description
+        ) as folder:
+            outcome = "failed"
+            try:
+                finished = _sit(recipe, folder, device, precision, plugins, workshop, show_training, stop)
+                outcome = "finished"
+                return finished
+            except StoppedError:
+                outcome = "stopped"
+                raise
+            finally:
+                folder.finish(_images_saved(folder), outcome)
+                plugins.event("artgen_run_ended", folder=folder, outcome=outcome)
+
+
+def _sit(
+    recipe: Recipe,
+    folder: RunFolder,
+    device: torch.device,
+    precision: Precision,
+    plugins: Plugins,
+    workshop: Workshop,
+    show_training: ShowTraining,
+    stop: Stop,
+) -> Finished:
+    """The sitting of the process that owns the folder."""
+    state = _newest_state(folder, set_aside=True)
+    figures = _figures_of_finished(folder)
+    if figures is not None:
+        distributed.wait_for_all()
+        return Finished(folder.path, folder.path / "samples" / "final.png", figures, was_finished=True)
+    for name, value in folder.changed.items():
+        log.warning("%s is now %s: the run goes on, but need not end in the bits of a straight one.", name, value)
+    dataset = prepare_data(recipe, workshop)
+    _refuse_other_pictures(state, dataset, recipe)
+    folder.note(data={"fingerprint": dataset.fingerprint, "pictures": len(dataset)} | dict(dataset.notes))
+    job = build(recipe, dataset, device, precision)
+    clock = state.clock if state else Clock(total_images=job.total_images)
+    folder.resume(clock.images)
+    plugins.event("artgen_run_started", folder=folder)
+    distributed.wait_for_all()
+    with show_training(job, clock) as show:
+        upkeep = RunUpkeep(job, folder, plugins, show)
+        with stop.deferred():
+            clock = train(job, state, upkeep, lambda: stop.wanted)
+            if clock.images < job.total_images:
+                upkeep.record(clock)
+                upkeep.save(clock)
+                raise stop.error()
+    sheet = upkeep.preview(clock, "final")
+    figures = upkeep.evaluate(clock)
+    folder.store("figures.json", json.dumps(figures, indent=1).encode())
+    return Finished(folder.path, sheet, figures, was_finished=False)
+
+
+def _train_along(recipe: Recipe, out: Path, device: torch.device, workshop: Workshop, stop: Stop) -> None:
+    """The sitting of every other process: it reads the same checkpoint, takes the same steps and writes nothing."""
+    distributed.wait_for_all()  # the first process has opened the folder and prepared the pictures by now
+    folder = RunFolder.read(out)
+    if _figures_of_finished(folder) is not None:
+        return
+    state = _newest_state(folder, set_aside=False)
+    job = build(recipe, prepare_data(recipe, workshop), device, folder.info["precision"])
+    with stop.deferred():
+        clock = train(job, state, None, lambda: stop.wanted)
+        if clock.images < job.total_images:
+            raise stop.error() if stop.wanted else StoppedError("another process was stopped", signal_number=15)
+
+
+def try_recipe(recipe: Recipe, device: torch.device, workshop: Workshop) -> dict[str, float]:
+    """Build everything and take one step, writing nothing but the cache of prepared pictures.
+
+    Returns:
+        The scalars of that step.
+    """
+    with exhaustion(recipe):
+        precision = choose_precision(recipe.run.precision, device)
+        job = build(recipe, prepare_data(recipe, workshop), device, precision)
+        job.begin(job.phases[0])
+        _, scalars = take_step(job, job.phases[0], Clock(total_images=job.total_images))
+        return {name: float(value) for name, value in scalars.items()}
+
+
+@contextmanager
+def exhaustion(recipe: Recipe) -> Iterator[None]:
+    """Turn torch's ways of running out of memory into one message."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
+            if not isinstance(error, torch.OutOfMemoryError):
+                raise
+        raise ResourceError(
+            f"out of memory: {str(error).splitlines()[0]}",
+            place=recipe.name,
+            remedy="Use a smaller batch ([[phase]] batch) or narrower networks (width).",
+        ) from error
+
+
+def _newest_state(folder: RunFolder, *, set_aside: bool) -> State | None:
+    """The newest good checkpoint; tells aloud which newer ones were damaged."""
+    loaded = checkpoint.newest(folder.checkpoints, set_aside=set_aside)
+    if loaded is None:
+        return None
+    for sentence in loaded.damaged:
+        log.warning("damaged checkpoint: %s", sentence)
+    if loaded.damaged:
+        log.warning("falling back to %s", loaded.path)
+    info = loaded.info
+    clock = Clock(info["images"], info["steps"], info["phase"], info["phase_images"], info["total_images"])
+    return State(clock, loaded.parts, info["data"])
+
+
+def _refuse_other_pictures(state: State | None, dataset: Dataset, recipe: Recipe) -> None:
+    if state is not None and state.data != dataset.fingerprint:
+        raise DataError(
+            "the pictures are not those that this run began with",
+            place=f"data.{recipe.data.label}",
+            remedy="Put them back as they were, or train the new ones in a folder of their own (--out) or anew (--fresh).",
+        )
+
+
+def _describe(recipe: Recipe, device: torch.device, precision: Precision, plugins: Plugins) -> dict[str, Any]:
+    return describe_device(device) | {
+        "artgen": artgen.__version__,
+        "plugins": {plugin.name: plugin.version for plugin in plugins.plugins},
+        "recipe": recipe.name,
+        "seed": recipe.seed,
+        "precision": precision,
+        "processes": distributed.world_size(),
+    }
+
+
+def _recorded_precision(out: Path) -> Precision | None:
+    """The precision that the run in this folder began with, if there is one."""
+    try:
+        precision: Precision | None = RunFolder.read(out).info.get("precision")
+    except ArtgenError:
+        return None
+    return precision
+
+
+def _figures_of_finished(folder: RunFolder) -> dict[str, float] | None:
+    """The figures of a run that has come to its end, else None. Written last, they are the sign of it."""
+    file = folder.path / "figures.json"
+    try:
+        figures: dict[str, float] = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return None
+    return figures
+
+
+def _images_saved(folder: RunFolder) -> int:
+    newest = checkpoint.committed(folder.checkpoints)
+    return int(newest[0].name.split("-")[1]) if newest else 0

@@ -1,0 +1,120 @@
+"""What becomes due while a run trains: figures, previews, checkpoints. First process only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from torch import Tensor
+
+from artgen.data.pixels import encode_png, grid
+from artgen.errors import DivergedError
+from artgen.plugins import Plugins
+from artgen.run import checkpoint
+from artgen.run.build import Job
+from artgen.run.evaluate import evaluate
+from artgen.run.loop import capture
+from artgen.run.pictures import given_for, make_pictures, settle
+from artgen.run.record import RunFolder
+from artgen.training import Clock
+
+Show = Callable[[Clock, dict[str, float]], None]
+"""Brings a progress line up to date; scalars are on the host."""
+
+_RECORDS_A_RUN = 500
+_KEPT_CHECKPOINTS = 3
+_REFUSALS_BORNE = 20
+
+
+class RunUpkeep:
+    """Keeps the record of a run. It observes the job and never changes it."""
+
+    def __init__(self, job: Job, folder: RunFolder, plugins: Plugins, show: Show) -> None:
+        self.job, self.folder, self.plugins, self.show = job, folder, plugins, show
+        self.record_images = max(1, job.total_images // _RECORDS_A_RUN)
+        self.sums: dict[str, Tensor] = {}
+        self.counts: dict[str, int] = {}
+        self.refused_before = float(job.update.refused)
+
+    def after_step(self, before: Clock, clock: Clock, scalars: dict[str, Tensor]) -> None:
+        for name, value in scalars.items():
+            self.sums[name] = self.sums.get(name, 0) + value.float()
+            self.counts[name] = self.counts.get(name, 0) + 1
+        run, at_end = self.job.recipe.run, clock.images >= self.job.total_images
+        saving = at_end or _crossed(before, clock, run.checkpoint_images)
+        if saving or _crossed(before, clock, self.record_images):
+            self.record(clock)
+        if not at_end and _crossed(before, clock, run.preview_images):
+            self.preview(clock)
+        if not at_end and run.evaluate_images and _crossed(before, clock, run.evaluate_images):
+            self.evaluate(clock)
+        if saving:
+            self.save(clock)
+
+    def record(self, clock: Clock) -> None:
+        """Bring the means since the last record to the host, write them down, show them.
+
+        Raises:
+            DivergedError: More updates were refused, for gradients that are not finite, than a healthy run has.
+        """
+        figures = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
+        self.sums, self.counts = {}, {}
+        refused = float(self.job.update.refused) - self.refused_before
+        if refused:
+            figures["refused_updates"] = refused
+        self.folder.record({"images": clock.images, "steps": clock.steps, "phase": clock.phase} | figures)
+        self.show(clock, figures)
+        self.plugins.event(
+            "artgen_step_shown", folder=self.folder, scalars={"images": clock.images, "steps": clock.steps} | figures
+        )
+        if refused > _REFUSALS_BORNE:
+            culprits = [name for name, value in figures.items() if not math.isfinite(value)]
+            raise DivergedError(
+                f"after {clock.images} images, {refused:.0f} updates had gradients that are not finite numbers"
+                + (f" ({', '.join(culprits)})" if culprits else ""),
+                place=str(self.folder.path),
+                remedy="The newest checkpoint is from before. Lower the learning rate, or add a penalty such as r1.",
+            )
+
+    def preview(self, clock: Clock, name: str | None = None) -> Path | None:
+        """Write a sheet of the averaged generator's pictures, always from the same latents or sources."""
+        pictures = self.sample(self.job.recipe.run.preview_pictures, "preview", clock)
+        sheet = self.folder.store(f"samples/{name or f'images-{clock.images:09d}'}.png", encode_png(grid(pictures)))
+        if sheet is not None:
+            self.plugins.event("artgen_previewed", folder=self.folder, sheet=sheet, images=clock.images)
+        return sheet
+
+    def sample(self, count: int, purpose: str, clock: Clock) -> Tensor:
+        """Pictures (N, 3, H, W) uint8 of the averaged generator; for a translator each follows its source."""
+        job, size = self.job, self.job.phases[clock.phase].size
+        seed = job.recipe.seed
+        network = settle(job.average.network, seed, job.device, job.precision, job.feed, size)
+        given = given_for(network, count, seed, purpose, job.device, job.feed, size)
+        return make_pictures(network, given, job.device, job.precision)
+
+    def evaluate(self, clock: Clock) -> dict[str, float]:
+        """Measure the recipe's metrics and write them into the curves."""
+        if not self.job.recipe.metrics:
+            return {}
+        job, size = self.job, self.job.phases[clock.phase].size
+        fake = self.sample(job.recipe.run.evaluate_samples, "evaluation", clock)
+        figures, sheets = evaluate(job.recipe, fake, job.feed.all_real(size), job.features)
+        self.folder.record({"images": clock.images, "steps": clock.steps, "phase": clock.phase} | figures)
+        for name, sheet in sheets.items():
+            self.folder.store(f"samples/{name}.png", encode_png(sheet))
+        return figures
+
+    def save(self, clock: Clock) -> Path:
+        """Commit a checkpoint, then retire old ones."""
+        state = capture(self.job, clock)
+        info = asdict(clock) | {"recipe": self.job.recipe.fingerprint, "data": state.data}
+        path = checkpoint.save(self.folder.checkpoints, state.parts, info)
+        checkpoint.prune(self.folder.checkpoints, keep=_KEPT_CHECKPOINTS)
+        self.plugins.event("artgen_saved", folder=self.folder, checkpoint=path, images=clock.images)
+        return path
+
+
+def _crossed(before: Clock, clock: Clock, interval_images: int) -> bool:
+    return clock.images // interval_images > before.images // interval_images

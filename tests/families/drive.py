@@ -1,0 +1,146 @@
+"""Trains a toy family in a run folder: `python -m tests.families.drive FAMILY OUT [STOP_AT_IMAGES]`, also under torchrun."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from artgen import hookimpl
+from artgen.data.dataset import Workshop
+from artgen.plugins import Plugins
+from artgen.recipe import load_recipe
+from artgen.run.session import Finished, run_recipe
+from tests.families import canvas, growing, penalty, pyramid, translator
+
+_RUN = """
+[run]
+precision = "fp32"
+preview_images = 32
+checkpoint_images = 24
+preview_pictures = 4
+average_half_life_images = 16
+"""
+_PICTURES = "[data.negatives]\nresolution = 16\n"
+RECIPES = {
+    "growing": _PICTURES
+    + """
+    [generator.growing]
+    [losses.non-saturating]
+    [trainer.adversarial]
+    reset_optimizers = true
+    [[phase]]
+    images = 24
+    batch = 4
+    resolution = 8
+    [[phase]]
+    images = 48
+    batch = 4
+    fade = 0.5
+    """,
+    "pyramid": _PICTURES
+    + """
+    [generator.pyramid]
+    [losses.relativistic]
+    [losses.r1]
+    every = 2
+    [losses.gradient-penalty]
+    [trainer.adversarial]
+    critic_steps = 2
+    [[phase]]
+    images = 64
+    batch = 4
+    """,
+    "translator": _PICTURES
+    + """
+    [generator.recolour]
+    [losses.l1]
+    [trainer.pairs]
+    [[phase]]
+    images = 64
+    batch = 4
+    """,
+    "canvas-adam": _PICTURES
+    + """
+    [generator.canvas]
+    [losses.likeness]
+    [trainer.canvas]
+    [[phase]]
+    steps = 24
+    batch = 2
+    resolution = 8
+    [[phase]]
+    steps = 24
+    batch = 2
+    """,
+    "canvas-lbfgs": _PICTURES
+    + """
+    [generator.canvas]
+    [losses.likeness]
+    [trainer.canvas]
+    optimizer = "lbfgs"
+    [[phase]]
+    steps = 24
+    batch = 2
+    resolution = 8
+    [[phase]]
+    steps = 24
+    batch = 2
+    """,
+    "penalty": _PICTURES
+    + """
+    [generator.dcgan]
+    width = 8
+    latent = 8
+    norm = "none"
+    [critic.dcgan]
+    width = 8
+    norm = "none"
+    [losses.wasserstein]
+    [losses.steepness]
+    weight = 10.0
+    [trainer.adversarial]
+    [[phase]]
+    images = 64
+    batch = 4
+    """,
+}
+
+
+def families(*more: object) -> Plugins:
+    """The bundled plugins and the five toys."""
+    return Plugins(extra=[growing, pyramid, translator, canvas, penalty, *more])
+
+
+def train_family(family: str, out: Path, *, stop_at_images: int | None = None) -> Finished | None:
+    """Run a toy recipe; with `stop_at_images`, a listener presses Ctrl-C once that many were shown."""
+
+    class Interrupter:
+        @hookimpl
+        def artgen_step_shown(self, scalars: dict[str, float]) -> None:
+            if stop_at_images is not None and scalars["images"] >= stop_at_images:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    file = out.parent / f"{family}.toml"
+    file.write_text(RECIPES[family] + _RUN)
+    plugins = families(Interrupter())
+    recipe = load_recipe(str(file), device="cpu", plugins=plugins)
+    workshop = Workshop(out.parent / "cache", _quiet, 1)
+    return run_recipe(recipe, out, torch.device("cpu"), plugins, workshop, _quiet)
+
+
+@contextmanager
+def _quiet(*_: object) -> Iterator[object]:
+    yield lambda *_: None
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    at = int(sys.argv[3]) if len(sys.argv) > 3 else None
+    train_family(sys.argv[1], Path(sys.argv[2]), stop_at_images=at)
