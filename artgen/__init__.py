@@ -4,7 +4,7 @@ This module holds the names that a plugin's light hook module needs; importing i
 trainers take theirs from `artgen.training`, shared blocks from `artgen.nn`.
 """
 
-from artgen.components import Component, DataOptions, FilePath, LossOptions, Options
+from artgen.components import Component, DataOptions, FilePath, LossOptions, Options, field_help
 from artgen.errors import (
     ArtgenError,
     CheckpointError,
@@ -35,5 +35,6 @@ __all__ = [
     "ResourceError",
     "StoppedError",
     "__version__",
+    "field_help",
     "hookimpl",
 ]

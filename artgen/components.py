@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -33,7 +34,7 @@ class Options(BaseModel):
     """Base of every Options class: frozen, typed, bounded, documented field by field; unknown keys are refused.
 
     The class is the manual, the check and the schema of a component: give each field a type, bounds, a default and a
-    `description`. A TOML table of the same name fills it.
+    docstring of its own below it (`field_help` reads it). A TOML table of the same name fills it.
     """
 
     model_config = ConfigDict(
@@ -41,7 +42,6 @@ class Options(BaseModel):
         extra="forbid",
         strict=True,
         allow_inf_nan=False,
-        use_attribute_docstrings=True,
         defer_build=True,  # most of the installed Options are never filled, and building a check takes milliseconds
     )
 
@@ -73,6 +73,30 @@ class DataOptions(Options):
         if not all(4 <= side <= 4096 for side in self.size):
             raise ValueError(f"resolution {self.resolution} is outside 4 to 4096 px")
         return self
+
+
+def field_help(options: type[Options]) -> dict[str, str]:
+    """Field -> the docstring below it, read from the source.
+
+    pydantic could do so for every class at import, but that alone takes a sixth of the time of `artgen check`.
+    """
+    import ast
+    import inspect
+    import textwrap
+
+    found: dict[str, str] = {}
+    for owner in reversed(options.__mro__):
+        if not issubclass(owner, Options):
+            continue
+        try:
+            [tree] = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
+        except (OSError, TypeError, SyntaxError):  # made in a console, or its source is gone
+            continue
+        for field_node, text in itertools.pairwise(getattr(tree, "body", [])):
+            match field_node, text:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(words))):
+                    found[name] = " ".join(words.split())
+    return {name: found.get(name) or field.description or "" for name, field in options.model_fields.items()}
 
 
 def as_size(resolution: int | tuple[int, int]) -> tuple[int, int]:

@@ -51,7 +51,7 @@ def mean_gradients_(gradients: Sequence[Tensor]) -> None:
     if world_size() == 1 or not gradients:
         return
     flat = mean_over_ranks_(torch.cat([gradient.reshape(-1) for gradient in gradients]))
-    parts = flat.split([gradient.numel() for gradient in gradients])
+    parts = torch.split(flat, [gradient.numel() for gradient in gradients])
     for gradient, part in zip(gradients, parts, strict=True):
         gradient.copy_(part.view_as(gradient))
 

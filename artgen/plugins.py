@@ -31,7 +31,7 @@ GROUP = "artgen"
 IN_PROCESS = "(in process)"
 """Stands where the distribution would for a plugin that was handed over as an object."""
 
-_NOT_INSTALLED = (
+NOT_INSTALLED = (
     "Plugins are found by entry point, artgen's own too, and entry points exist only after an install: "
     "`pip install artgen`, or `pip install -e .` in a checkout."
 )
@@ -104,8 +104,8 @@ class Plugins:
             name: Its name; or `"distribution:name"` or `"plugin:name"`, needed where several plugins claim it.
 
         Raises:
-            UnknownComponentError: No plugin provides it; tells the nearest names and which plugins are broken.
-            PluginError: Several plugins claim it, or the one that provides it is broken.
+            UnknownComponentError: No plugin provides it; tells the nearest names.
+            PluginError: Several plugins claim it, or the one that provides it is broken, or may be.
         """
         owner, _, short = name.rpartition(":")
         claims = self._claims(kind, short, owner)
@@ -123,7 +123,7 @@ class Plugins:
                 f"{kind} '{name}' comes from {source}, which is broken: {plugin.cause}",
                 remedy="See `artgen plugins ls`.",
             )
-        raise UnknownComponentError(f"no plugin provides the {kind} '{name}'", remedy=self._advice(kind, name))
+        raise self._unknown(kind, name)
 
     def components(self, kind: Kind) -> dict[str, Component]:
         """All usable components of a kind, by the name a recipe would use: a full one where several claim the short."""
@@ -165,16 +165,18 @@ class Plugins:
                 return f"{owner}:{component.name}"
         return f"{plugin}:{component.name}"
 
-    def _advice(self, kind: Kind, name: str) -> str:
+    def _unknown(self, kind: Kind, name: str) -> PluginError:
+        cause = f"no plugin provides the {kind} '{name}'"
         if not self.plugins:
-            return _NOT_INSTALLED
+            return PluginError(cause, remedy=NOT_INSTALLED)
         known = list(self.components(kind))
-        near = get_close_matches(name, known, n=3, cutoff=0.5)
+        near = get_close_matches(name[:64], known, n=3)
+        broken = [f"'{plugin.name}' ({plugin.cause})" for plugin in self.plugins if plugin.state == "broken"]
+        if broken and not near:
+            advice = f"It may belong to a broken plugin: {', '.join(broken)}. See `artgen plugins ls`."
+            return PluginError(cause, remedy=advice)
         advice = f"Did you mean {_listed(near)}?" if near else f"There is {_listed(known)}." if known else ""
-        broken = [plugin.name for plugin in self.plugins if plugin.state == "broken"]
-        if broken:
-            advice += f" It may belong to a broken plugin ({', '.join(broken)}): see `artgen plugins ls`."
-        return advice.strip() or f"No installed plugin has a {kind}."
+        return UnknownComponentError(cause, remedy=advice or f"No installed plugin has a {kind}.")
 
     def _load(self, point: EntryPoint, claimed_by: Sequence[str]) -> PluginInfo:
         distribution, version = _origin(point)

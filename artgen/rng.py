@@ -42,7 +42,7 @@ def seed_everything(seed: int, purpose: str, index: int) -> None:
 @contextmanager
 def drawing(seed: int, purpose: str, index: int = 0) -> Iterator[None]:
     """Draw from torch's global generators as a function of (seed, purpose, index), then leave them as they were."""
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
     with torch.random.fork_rng(devices):
         torch.manual_seed(derived_seed(seed, purpose, index))
         yield

@@ -129,15 +129,16 @@ class Features(nn.Module):
 
     def embed(self, pictures: Tensor) -> Tensor:
         """One vector a picture, (N, C): the deepest activation, averaged over its pixels."""
-        return self(pictures)[-1].mean(dim=(2, 3))
+        deepest: Tensor = self(pictures)[-1]
+        return deepest.mean(dim=(2, 3))
 
 
 @dataclass(frozen=True)
 class Outputs:
     """What a trainer lays before the losses. A trainer says which fields it `gives`, a loss which it `needs`.
 
-    `real` and `fake` have the form that the critic sees (augmented); `real_logits`, `fake_logits` are its scores (N, ...)
-    in fp32; `critic` calls it again, for penalties on its gradient.
+    `real` and `fake` have the form that the critic sees (augmented); `real_logits`, `fake_logits` are its scores
+    (N, ...) in fp32; `critic` calls it again, for penalties on its gradient.
     """
 
     real: Form | None = None
@@ -275,7 +276,7 @@ class Trainer(Protocol):
     """How many batches of the phase's size one step consumes (several critic steps)."""
 
     def begin(self, phase: Phase) -> None:
-        """Prepare for a phase: make, reset or warm-start optimizers. Idempotent; called before `load_state_dict` too."""
+        """Prepare for a phase: make, reset or warm-start optimizers. Idempotent, also before `load_state_dict`."""
 
     def step(self, batch: Batch, clock: Clock) -> dict[str, Tensor]:
         """Take one step; return named scalars that stay on the device."""

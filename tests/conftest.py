@@ -16,3 +16,14 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the measuring data in ../shared/data, which is not part of the project")
     return folder
+
+
+@pytest.fixture
+def one_thread():
+    """Tiny networks are fastest, and equal to those of a child process, on one thread."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -22,7 +22,7 @@ from artgen.training import Batch, Size
 
 # The share of free GPU memory that the data set may take; the rest is for training.
 _RESIDENT_SHARE = 0.6
-# Pictures copied to the GPU at a time.
+# Pictures moved or converted at a time.
 _CHUNK = 1024
 
 Indices = NDArray[np.int64]
@@ -76,7 +76,14 @@ class Feed:
 
     def reals(self, count: int, size: Size) -> Tensor:
         """The first `count` pictures, or all, of a fixed shuffled order, (n, 3, H, W) uint8 on the device."""
-        return to_uint8(self._pictures(self._real, self._fixed[:count], None, size))
+        chosen = self._fixed[:count]
+        # In pieces: as floats, all pictures of a large data set would not fit into memory at once.
+        pieces = (chosen[first : first + _CHUNK] for first in range(0, len(chosen), _CHUNK))
+        return torch.cat([to_uint8(self._pictures(self._real, piece, None, size)) for piece in pieces])
+
+    def all_real(self, size: Size) -> Tensor:
+        """Every picture of the data set, as `reals` gives them."""
+        return self.reals(len(self.dataset), size)
 
     def sources(self, count: int, size: Size) -> Tensor | None:
         """What `reals` of the same count are to be made from, (n, 3, H, W) in [-1, 1]; None if these are no pairs."""

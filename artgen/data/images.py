@@ -158,7 +158,14 @@ def write_png(path: Path, picture: Picture) -> None:
         OSError: The file cannot be written.
     """
     with replacing(path) as partial:
-        Image.fromarray(np.asarray(picture, np.uint8)).save(partial, "PNG")
+        partial.write_bytes(encode_png(picture))
+
+
+def encode_png(picture: Picture) -> bytes:
+    """A picture (H, W, 3) uint8, or anything that NumPy takes for one, as a PNG file."""
+    file = io.BytesIO()
+    Image.fromarray(np.asarray(picture, np.uint8)).save(file, "PNG")
+    return file.getvalue()
 
 
 @contextmanager

@@ -20,7 +20,8 @@ class MinibatchDeviation(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         n, c, h, w = x.shape
         group = max(g for g in range(1, min(self.group, n) + 1) if n % g == 0)
-        y = x.float().view(group, -1, c, h, w)  # (G, N/G, C, H, W)
+        full = x.to(torch.promote_types(x.dtype, torch.float32))  # squares of small differences vanish in bf16
+        y = full.view(group, -1, c, h, w)  # (G, N/G, C, H, W)
         variance = (y - y.mean(dim=0)).square().mean(dim=0)  # (N/G, C, H, W); `var` is twenty times slower on a CPU
         deviation = (variance + 1e-8).sqrt().mean(dim=(1, 2, 3))  # (N/G,)
         channel = deviation.repeat(group).view(n, 1, 1, 1).expand(n, 1, h, w).to(x.dtype)

@@ -1,1 +1,19 @@
-"""TOML -> a complete, typed, frozen recipe."""
+"""Recipes: TOML -> checked, complete `Recipe`. Pure data; imports no torch and runs no code of a recipe's choosing."""
+
+from artgen.recipe.bundled import bundled_recipes
+from artgen.recipe.check import UnusablePluginError
+from artgen.recipe.load import DEVICES, find_recipe, load_recipe
+from artgen.recipe.model import Chosen, Device, PhaseOptions, Recipe, RunOptions
+
+__all__ = [
+    "DEVICES",
+    "Chosen",
+    "Device",
+    "PhaseOptions",
+    "Recipe",
+    "RunOptions",
+    "UnusablePluginError",
+    "bundled_recipes",
+    "find_recipe",
+    "load_recipe",
+]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 import re
 import stat
 import tomllib
@@ -56,7 +55,7 @@ class Layer:
     def _merge(self, below: dict[str, Any], above: Mapping[str, Any], over: Layer, path: Key) -> None:
         for name, value in above.items():
             key = (*path, name)
-            old = below.get(name)
+            old: Any = below.get(name)
             merges = isinstance(old, dict) and isinstance(value, dict)
             if name in ONE_OF_A_KIND and (not path or (len(path) == 2 and path[0] == "on")):
                 merges = merges and value.keys() <= old.keys()
@@ -127,7 +126,7 @@ def cleaned(values: Mapping[str, Any], origin: Origin) -> tuple[Layer, list[Faul
 
 def _fault(value: Any, key: Key) -> str:
     if key and isinstance(key[-1], str) and not key[-1].isprintable():
-        return f"the key {ascii(key[-1])} holds characters that cannot be printed"
+        return f"the key {key[-1]!a} holds characters that cannot be printed"
     if len(key) > MAX_DEPTH:
         return f"tables or arrays are nested more than {MAX_DEPTH} deep"
     if isinstance(value, datetime.date | datetime.time):
@@ -141,7 +140,7 @@ def _fault(value: Any, key: Key) -> str:
 
 def _text(path: Path) -> str:
     """The text of a regular file of modest size; never waits, as a pipe or a device would make it."""
-    status = os.stat(path)
+    status = path.stat()
     if stat.S_ISDIR(status.st_mode):
         raise ValueError("this is a folder, not a recipe")
     if not stat.S_ISREG(status.st_mode):

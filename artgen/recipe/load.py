@@ -44,14 +44,14 @@ def load_recipe(
     source = find_recipe(recipe)
     layer, faults = _Files().resolve(source, ())
     if faults and not layer.origins:
-        raise _refused(source, faults)
+        raise RecipeError("the recipe cannot be read", place=str(source), faults=faults)
     faults += _lay_section(layer, device)
     for argument in overrides:
         over, more = _override(argument)
         layer.lay(over)
         faults += more
     if data is not None:
-        _lay_data(layer, str(data), plugins)
+        faults += _lay_data(layer, str(data), plugins)
     return checked_recipe(layer, plugins, source, faults)
 
 
@@ -66,7 +66,7 @@ def find_recipe(recipe: str | Path, folder: Path | None = None) -> Path:
         return bundled[recipe]
     path = Path(folder or "", recipe)
     try:
-        os.stat(path)
+        path.stat()
     except (OSError, ValueError):
         near = get_close_matches(str(recipe)[:64], bundled, n=3)
         advice = f"Did you mean {listed(near)}?" if near else f"Bundled recipes: {listed(bundled)}." if bundled else ""
@@ -90,18 +90,15 @@ class _Files:
             return own, [*faults, Fault(("extends",), "expected a recipe or an array of recipes", file=str(path))]
         below, chain = Layer({}), (*children, path.resolve())
         for parent in parents:
-            fault, found = "", path
             try:
                 found = find_recipe(parent, path.parent)
+                if found.resolve() in chain:
+                    raise RecipeError("that recipe extends this one", remedy="Take one of the two away.")
+                if len(chain) > MAX_EXTENDS or self.read >= MAX_FILES:
+                    raise RecipeError(f"over {MAX_EXTENDS} recipes in a row or {MAX_FILES} in all", remedy="Join some.")
             except RecipeError as error:
-                fault, remedy = f"extends {parent!r}: {error.cause}", error.remedy
-            if found.resolve() in chain and not fault:
-                fault, remedy = f"extends {parent!r}, which extends this recipe", "Take one of the two away."
-            elif len(chain) > MAX_EXTENDS or self.read >= MAX_FILES:
-                fault = f"extends more than {MAX_EXTENDS} recipes in a row, or {MAX_FILES} in all"
-                remedy = "Join some of them."
-            if fault:
-                return Layer({}), [*faults, Fault(("extends",), fault, remedy, str(path))]
+                fault = Fault(("extends",), f"extends {parent!a}: {error.cause}", error.remedy, str(path))
+                return Layer({}), [*faults, fault]
             layer, more = self.resolve(found, chain)
             faults += more
             if not layer.origins:
@@ -153,7 +150,7 @@ def _with_text(table: dict[str, Any], text: str) -> dict[str, Any]:
     return {name: _with_text(value, text) if isinstance(value, dict) else text for name, value in table.items()}
 
 
-def _lay_data(layer: Layer, data: str, plugins: Plugins) -> None:
+def _lay_data(layer: Layer, data: str, plugins: Plugins) -> list[Fault]:
     """Give the recipe's data component its `path`; one that has none is replaced by a folder of the same size."""
     tables = layer.values.get("data")
     origin = Origin(f"--data {ascii(data)[1:-1]}", (), os.getcwd())  # noqa: PTH109  # as text
@@ -164,13 +161,10 @@ def _lay_data(layer: Layer, data: str, plugins: Plugins) -> None:
     except PluginError:
         fields = {}
     if "path" in fields:
-        over, _ = cleaned({"data": {label: {"path": data}}}, origin)
+        over, faults = cleaned({"data": {label: {"path": data}}}, origin)
     else:
         kept = {name: table.get(name, fields[name].default) for name in ("resolution", "mirror") if name in fields}
-        over, _ = cleaned({"data": {"folder": {"path": data, **kept}}}, origin)
+        over, faults = cleaned({"data": {"folder": {"path": data, **kept}}}, origin)
         over.origins |= {("data", "folder", name): layer.place(("data", label, name)) for name in kept if name in table}
     layer.lay(over)
-
-
-def _refused(source: Path, faults: list[Fault]) -> RecipeError:
-    return RecipeError("the recipe cannot be read", place=str(source), faults=faults)
+    return faults

@@ -51,9 +51,7 @@ class PhaseOptions(Options):
     def resolved(self, data: DataOptions) -> PhaseOptions:
         """The same phase counted in images, at a size of its own."""
         images = self.images or self.steps * self.batch
-        return self.model_copy(
-            update={"images": images, "steps": 0, "resolution": self.resolution or data.resolution}
-        )
+        return self.model_copy(update={"images": images, "steps": 0, "resolution": self.resolution or data.resolution})
 
 
 class RunOptions(Options):
@@ -148,9 +146,7 @@ class Recipe:
         several |= {"losses": self.losses, "trainer": [self.trainer], "metrics": self.metrics}
         return {
             **{key: value for key in ("title", "description", "seed") if (value := getattr(self, key)) != ""},
-            **{
-                kind: {chosen.label: chosen.table() for chosen in every} for kind, every in several.items() if every
-            },
+            **{kind: {chosen.label: chosen.table() for chosen in every} for kind, every in several.items() if every},
             "phase": [phase.model_dump(mode="json") for phase in self.phases],
             "run": self.run.model_dump(mode="json"),
         }

@@ -199,7 +199,7 @@ def _refuse_not_finite(tables: Mapping[str, Mapping[str, Tensor]]) -> None:
 
 def _plain(tensor: Tensor) -> Tensor:
     """A copy of its own: contiguous, on the CPU, sharing memory with nothing (safetensors refuses all else)."""
-    return tensor.detach().resolve_neg().to("cpu", copy=True, memory_format=torch.contiguous_format)
+    return tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
 
 
 def _create(path: Path, content: bytes) -> dict[str, Any]:

@@ -175,6 +175,11 @@ class RunFolder:
 
         return path if self._attempt(name.partition("/")[0], write) else None
 
+    def note(self, **facts: Any) -> None:
+        """Add JSON values to `run.json`: what is known only once the pictures are prepared."""
+        self.info.update(facts)
+        self._store_info()
+
     def finish(self, images: int, outcome: str) -> None:
         """Close this session's entry in `run.json`: `outcome` is "done", "interrupted", "diverged", ..."""
         wall_seconds = round(time.monotonic() - self._started_seconds, 3)

@@ -38,10 +38,10 @@ def pack(state: State, part: str) -> tuple[Any, dict[str, Tensor]]:
     An `OrderedDict` comes back as a dict, a `Parameter` as a tensor; all else as it was, with the order of its keys.
 
     Raises:
-        CheckpointError: If it holds anything else, or itself; the place names the value.
+        CheckpointError: If it holds anything else; the place names the value.
     """
     tensors: dict[str, Tensor] = {}
-    return _pack(state, (), (), tensors, part), tensors
+    return _pack(state, (), tensors, part), tensors
 
 
 def unpack(skeleton: Any, tensors: dict[str, Tensor]) -> State:
@@ -56,7 +56,7 @@ def unpack(skeleton: Any, tensors: dict[str, Tensor]) -> State:
     return state
 
 
-def _pack(value: Any, path: tuple[str, ...], above: tuple[int, ...], tensors: dict[str, Tensor], part: str) -> Any:
+def _pack(value: Any, path: tuple[str, ...], tensors: dict[str, Tensor], part: str) -> Any:
     kind = type(value)
     if value is None or kind in (bool, str) or (kind is int and value.bit_length() <= _INTEGER_BITS):
         return value
@@ -66,13 +66,12 @@ def _pack(value: Any, path: tuple[str, ...], above: tuple[int, ...], tensors: di
         name = _name(path, tensors)
         tensors[name] = value
         return {"$tensor": name}
-    if kind in (list, tuple, dict, OrderedDict) and id(value) not in above and len(above) < DEEPEST:
-        above = (*above, id(value))
+    if kind in (list, tuple, dict, OrderedDict) and len(path) < DEEPEST:
         if kind in (list, tuple):
-            items = [_pack(item, (*path, str(index)), above, tensors, part) for index, item in enumerate(value)]
+            items = [_pack(item, (*path, str(index)), tensors, part) for index, item in enumerate(value)]
             return items if kind is list else {"$tuple": items}
         if all(type(key) in (str, int) for key in value):
-            pairs = [[key, _pack(item, (*path, str(key)), above, tensors, part)] for key, item in value.items()]
+            pairs = [[key, _pack(item, (*path, str(key)), tensors, part)] for key, item in value.items()]
             plain = all(type(key) is str and not key.startswith("$") for key in value)
             return dict(pairs) if plain else {"$items": pairs}
     raise CheckpointError(
@@ -87,7 +86,7 @@ def _describe(value: Any) -> str:
     if isinstance(value, Tensor):
         return f"{name} of {value.dtype}, {value.layout}, on {value.device}"
     if isinstance(value, (list, tuple, dict)):
-        return f"{name} that contains itself, is nested over {DEEPEST} deep, or has other keys than str and int"
+        return f"{name} nested over {DEEPEST} deep, or with other keys than str and int"
     return name
 
 

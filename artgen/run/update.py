@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from artgen.distributed import mean_gradients_, mean_over_ranks_
 
 
 class GuardedUpdate:
-    """`artgen.training.Update`. Counts on the device how many updates it refused; the loop reads that when it reports."""
+    """`artgen.training.Update`. Counts on the device how many updates it refused; the loop reads it when it reports."""
 
     def __init__(self, device: torch.device) -> None:
         self.refused = torch.zeros((), device=device)
@@ -20,46 +21,36 @@ class GuardedUpdate:
     def __call__(
         self, optimizer: torch.optim.Optimizer, loss: Tensor | Callable[[], Tensor], *, when: Tensor | None = None
     ) -> Tensor:
-        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         if isinstance(loss, Tensor):
-            norm = _gradient_norm(parameters, loss)
+            norm = _gradient_norm(optimizer, loss)
             finite = norm.isfinite()
-            allowed = finite if when is None else finite & (mean_over_ranks_(when.float()) >= 0.5)
-            _step_where(optimizer, allowed)
-            torch.clear_autocast_cache()  # autocast keeps bf16 copies of weights, which have moved
-            self.refused += ~finite
-            return norm
-        norms: list[Tensor] = []
-
-        def closure() -> Tensor:  # L-BFGS asks for the loss several times within one step
-            torch.clear_autocast_cache()
-            value = loss()
-            norm = _gradient_norm(parameters, value)
-            norms.append(norm)
-            if not norm.isfinite():
-                raise _RefusedError
-            return value.detach()
-
-        before = [parameter.detach().clone() for parameter in parameters]
-        try:
-            optimizer.step(closure)  # type: ignore[no-untyped-call]  # torch leaves the closure's type open
-        except _RefusedError:
-            for parameter, kept in zip(parameters, before, strict=True):
-                parameter.data.copy_(kept)
-            self.refused += 1
+            _step_where(optimizer, finite if when is None else finite & _agreed(when))
+        elif when is None or bool(_agreed(when)):
+            norm = _step_by_closure(optimizer, loss)
+        else:
+            norm = _gradient_norm(optimizer, loss())
+        self.refused += ~norm.isfinite()
+        # Within one autocast context torch keeps the bf16 copies of weights that it once made: they are old ones now.
         torch.clear_autocast_cache()
-        return norms[0]
+        return norm
 
 
 class _RefusedError(Exception):
     """A closure met a gradient that is not finite."""
 
 
-def _gradient_norm(parameters: list[Tensor], loss: Tensor) -> Tensor:
-    """Fill `.grad` of these parameters only, averaged over ranks, and return the norm of all of them together."""
+def _agreed(when: Tensor) -> Tensor:
+    """Whether at least half of the ranks say yes, so that all of them step or none does."""
+    return mean_over_ranks_(when.float()) >= 0.5
+
+
+def _gradient_norm(optimizer: torch.optim.Optimizer, loss: Tensor) -> Tensor:
+    """Fill `.grad` of the optimizer's parameters only, averaged over ranks; return the norm of all of them together."""
+    parameters = [parameter for parameter in _parameters(optimizer) if parameter.requires_grad]
     for parameter in parameters:
         parameter.grad = None
-    loss.backward(inputs=parameters)  # type: ignore[no-untyped-call]
+    if loss.requires_grad and parameters:  # at a step where no term is due, the sum of the losses is a bare zero
+        loss.backward(inputs=parameters)  # type: ignore[no-untyped-call]
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     mean_gradients_(gradients)
     return get_total_norm(gradients)
@@ -73,3 +64,44 @@ def _step_where(optimizer: torch.optim.Optimizer, allowed: Tensor) -> None:
         optimizer.step()
     elif bool(allowed):
         optimizer.step()
+
+
+def _step_by_closure(optimizer: torch.optim.Optimizer, loss: Callable[[], Tensor]) -> Tensor:
+    """One step of an optimizer that asks for its loss several times (L-BFGS); all of it is undone if one is refused.
+
+    Returns:
+        The norm of the gradient that the step began with, or the one that was refused.
+    """
+    norms: list[Tensor] = []
+
+    def closure() -> float:
+        value = loss()
+        norms.append(_gradient_norm(optimizer, value))
+        if not norms[-1].isfinite():
+            raise _RefusedError
+        # The mean, since a line search has to take the same path on every rank.
+        return float(mean_over_ranks_(value.detach().clone()))
+
+    weights = [parameter.detach().clone() for parameter in _parameters(optimizer)]
+    state = {
+        parameter: {name: _copied(value) for name, value in values.items()}
+        for parameter, values in optimizer.state.items()
+    }
+    try:
+        optimizer.step(closure)
+    except _RefusedError:
+        for parameter, weight in zip(_parameters(optimizer), weights, strict=True):
+            parameter.detach().copy_(weight)
+        optimizer.state.clear()
+        optimizer.state.update(state)
+        return norms[-1]
+    return norms[0]
+
+
+def _copied(value: Any) -> Any:
+    """A copy of a value of L-BFGS's state, which overwrites tensors and changes lists, but not what lies in a list."""
+    return value.clone() if isinstance(value, Tensor) else list(value) if isinstance(value, list) else value
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]

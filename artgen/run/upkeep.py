@@ -9,7 +9,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from artgen.data.pixels import encode_png, grid
+from artgen.data.images import encode_png
+from artgen.data.pixels import grid
 from artgen.errors import DivergedError
 from artgen.plugins import Plugins
 from artgen.run import checkpoint
@@ -100,10 +101,10 @@ class RunUpkeep:
             return {}
         job, size = self.job, self.job.phases[clock.phase].size
         fake = self.sample(job.recipe.run.evaluate_samples, "evaluation", clock)
-        figures, sheets = evaluate(job.recipe, fake, job.feed.all_real(size), job.features)
+        figures, sheets = evaluate(job.recipe, fake, job.feed.reals(len(job.feed.dataset), size), job.features)
         self.folder.record({"images": clock.images, "steps": clock.steps, "phase": clock.phase} | figures)
         for name, sheet in sheets.items():
-            self.folder.store(f"samples/{name}.png", encode_png(sheet))
+            self.folder.store(f"samples/{name}.png", encode_png(sheet.cpu().numpy()))
         return figures
 
     def save(self, clock: Clock) -> Path:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from artgen import Component, LossOptions, Options, hookimpl
+from artgen.components import Side
+
+Rate = Annotated[float, Field(gt=0, le=1)]
+AveragingFactor = Annotated[float, Field(ge=0, lt=1)]
 
 _LOGITS = ("real_logits", "fake_logits")
 
@@ -12,18 +18,18 @@ _LOGITS = ("real_logits", "fake_logits")
 class LearningRates(Options):
     """Two time-scale update rule (Heusel et al. 2017): a rate of its own for each player."""
 
-    generator: float = Field(gt=0, le=1)
+    generator: Rate
     """Learning rate of the generator."""
-    critic: float = Field(gt=0, le=1)
+    critic: Rate
     """Learning rate of the critic."""
 
 
 class TrainerOptions(Options):
     """Adam on both sides; the defaults are those of DCGAN (Radford et al. 2015, section 4)."""
 
-    learning_rate: float | LearningRates = 2e-4
+    learning_rate: Rate | LearningRates = 2e-4
     """One rate for both networks, or `{ generator = ..., critic = ... }`."""
-    betas: tuple[float, float] = (0.5, 0.999)
+    betas: tuple[AveragingFactor, AveragingFactor] = (0.5, 0.999)
     """Adam's averaging factors of the gradient and its square."""
     decay_share: float = Field(0.0, ge=0, le=1)
     """Share of the run, at its end, over which the learning rates fall linearly."""
@@ -91,15 +97,23 @@ def artgen_trainers() -> list[Component]:
 
 
 def _loss(
-    name: str, summary: str, factory: str, options: type[LossOptions], critic: tuple[str, ...], generator: tuple[str, ...]
+    name: str,
+    summary: str,
+    factory: str,
+    options: type[LossOptions],
+    critic: tuple[str, ...],
+    generator: tuple[str, ...],
 ) -> Component:
+    needs: dict[Side, tuple[str, ...]] = {"critic": critic}
+    if generator:
+        needs["generator"] = generator
     return Component(
         kind="loss",
         name=name,
         summary=summary,
         options=options,
         factory=f"artgen_adversarial.losses:{factory}",
-        needs={"critic": critic} | ({"generator": generator} if generator else {}),
+        needs=needs,
     )
 
 

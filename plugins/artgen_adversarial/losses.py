@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from artgen_adversarial import GradientPenaltyOptions, NonSaturatingOptions
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
 from artgen import LossOptions
 from artgen.training import Form, Outputs
+from artgen_adversarial import GradientPenaltyOptions, NonSaturatingOptions
 
 
 def _given(value: Tensor | None) -> Tensor:
@@ -152,9 +152,10 @@ def _levels(form: Form | None) -> tuple[Tensor, ...]:
 
 
 def _between(real: Form | None, fake: Form | None) -> Form:
-    pairs = list(zip(_levels(real), _levels(fake), strict=True))
-    share = torch.rand(len(pairs[0][0]), 1, 1, 1, device=pairs[0][0].device)
-    mixed = tuple(torch.lerp(x.detach().float(), x_made.detach().float(), share) for x, x_made in pairs)
+    pairs = [(_full(x.detach()), _full(made.detach())) for x, made in zip(_levels(real), _levels(fake), strict=True)]
+    first = pairs[0][0]
+    share = torch.rand(len(first), 1, 1, 1, dtype=first.dtype, device=first.device)
+    mixed = tuple(torch.lerp(x, made, share) for x, made in pairs)
     return mixed[0] if isinstance(real, Tensor) else mixed
 
 
@@ -164,4 +165,9 @@ def _squared_gradient_norm(critic: Callable[[Form], Tensor] | None, form: Form |
     levels = tuple(level.detach().requires_grad_() for level in _levels(form))
     logits = critic(levels[0] if isinstance(form, Tensor) else levels)
     gradients = torch.autograd.grad(logits.sum(), levels, create_graph=True)
-    return torch.stack([gradient.float().square().sum(dim=(1, 2, 3)) for gradient in gradients]).sum(dim=0)
+    return torch.stack([_full(gradient).square().sum(dim=(1, 2, 3)) for gradient in gradients]).sum(dim=0)
+
+
+def _full(x: Tensor) -> Tensor:
+    """In fp32 at least: under autocast pictures and gradients come in bf16, too coarse for sums of squares."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))

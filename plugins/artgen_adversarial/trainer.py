@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from artgen_adversarial import TrainerOptions
 from torch import Tensor
 
 from artgen.training import Batch, Clock, Form, Outputs, Parts, Phase
+from artgen_adversarial import TrainerOptions
 
 
 class AdversarialTrainer:
@@ -49,8 +49,7 @@ class AdversarialTrainer:
 
         # The generator, through the critic: its pictures towards 1.
         seen_fake = self.augment(fake)
-        seen_logits = self._score_of_real(real)
-        outputs = Outputs(real, seen_fake, seen_logits, self._score(seen_fake), self._score)
+        outputs = Outputs(seen_real, seen_fake, self._compared(seen_real), self._score(seen_fake), self._score)
         generator_loss, generator_terms = self.losses("generator", outputs, clock.steps)
         generator_norm = self.update(self.generator_optimizer, generator_loss)
 
@@ -80,12 +79,12 @@ class AdversarialTrainer:
         logits: Tensor = self.critic(form)
         return logits.float()
 
-    def _score_of_real(self, real: Form) -> Tensor | None:
+    def _compared(self, seen_real: Form) -> Tensor | None:
         """Logits of real pictures for a generator's loss that compares (relativistic); spared where none does."""
         if not self.losses.need("generator", "real_logits"):
             return None
         with torch.no_grad():
-            return self._score(self.augment(real))
+            return self._score(seen_real)
 
     def _critic_may_move(self, critic_loss: Tensor) -> Tensor | None:
         floor = self.options.skip_critic_below
@@ -100,8 +99,7 @@ class AdversarialTrainer:
                 group["lr"] = rate * factor
 
     def _adam(self, network: torch.nn.Module, rate: float) -> torch.optim.Adam:
-        # Names go into the state, so that a checkpoint of other networks is refused rather than mixed up.
-        return torch.optim.Adam(network.named_parameters(), lr=rate, betas=self.options.betas, fused=True)
+        return torch.optim.Adam(network.parameters(), lr=rate, betas=self.options.betas, fused=True)
 
 
 def _detached(form: Form) -> Form:

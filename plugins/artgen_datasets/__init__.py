@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from artgen import Component, DataOptions, hookimpl
+from artgen import Component, DataOptions, FilePath, hookimpl
 
 Cifar10Class = Literal["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 
@@ -14,7 +14,7 @@ Cifar10Class = Literal["airplane", "automobile", "bird", "cat", "deer", "dog", "
 class FolderOptions(DataOptions):
     """All pictures in a folder and the folders below it: JPEG, PNG, WebP, GIF, BMP, TIFF."""
 
-    path: str = Field(min_length=1)
+    path: FilePath = Field(min_length=1)
     """The folder."""
     crop: Literal["center", "top", "smart", "pad"] = "center"
     """What is kept of a picture of another shape: its middle; its upper end (portraits); the part with the most edges;
@@ -26,7 +26,7 @@ class FolderOptions(DataOptions):
 class MnistOptions(DataOptions):
     """Handwritten digits, 28 px (LeCun, Cortes, Burges), or any set of the same form (Fashion-MNIST)."""
 
-    path: str = Field(min_length=1)
+    path: FilePath = Field(min_length=1)
     """Folder of the files `train-images-idx3-ubyte` and so on, plain or `.gz`."""
     split: Literal["train", "test"] = "train"
     """60,000 pictures to train with, or the 10,000 of the test."""
@@ -37,7 +37,7 @@ class MnistOptions(DataOptions):
 class Cifar10Options(DataOptions):
     """Small photographs of ten classes, 32 px (Krizhevsky 2009), in the binary version."""
 
-    path: str = Field(min_length=1)
+    path: FilePath = Field(min_length=1)
     """Folder of the files `data_batch_1.bin` to `data_batch_5.bin`."""
     classes: list[Cifar10Class] = Field(default_factory=list)
     """Which classes to use; none named means all."""
@@ -48,7 +48,7 @@ class Cifar10Options(DataOptions):
 class NpzOptions(DataOptions):
     """Pictures in one NumPy file: key `images`, uint8, (N, H, W, 3) or grey (N, H, W)."""
 
-    path: str = Field(min_length=1)
+    path: FilePath = Field(min_length=1)
     """The `.npz` file."""
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
-from artgen_dcgan import CriticOptions
-from artgen_dcgan.grid import starting_grid
 from torch import Tensor, nn
 
 from artgen.nn.minibatch import MinibatchDeviation
 from artgen.training import Critic, Size
+from artgen_dcgan import CriticOptions
+from artgen_dcgan.grid import starting_grid
 
 
 class DCGANCritic(Critic):
@@ -19,7 +21,7 @@ class DCGANCritic(Critic):
         grid, halvings = starting_grid(size)
         widths = [3] + [min(options.width * 2**i, options.widest) for i in range(halvings)]
         levels: list[nn.Module] = []
-        for i, (before, after) in enumerate(zip(widths, widths[1:], strict=False)):
+        for i, (before, after) in enumerate(pairwise(widths)):
             levels += _halving(before, after, options, normed=options.norm == "batch" and i > 0)
             if options.dropout:
                 levels.append(nn.Dropout2d(options.dropout))
@@ -27,7 +29,7 @@ class DCGANCritic(Critic):
             levels.append(MinibatchDeviation(options.minibatch_deviation))
         self.levels = nn.Sequential(*levels)
         last = widths[-1] + bool(options.minibatch_deviation)
-        self.score = nn.Conv2d(last, 1, tuple(grid), bias=options.norm == "none")
+        self.score = nn.Conv2d(last, 1, grid, bias=options.norm == "none")
         self.instance_noise = options.instance_noise
         self.apply(_initialise_normal if options.init == "normal" else _initialise_kaiming)
 
@@ -63,7 +65,7 @@ def _initialise_normal(module: nn.Module) -> None:
 
 
 def _initialise_kaiming(module: nn.Module) -> None:
-    """Differs from the paper: deviations that keep the scale of activations (He et al. 2015), for critics without norm."""
+    """Differs from the paper: keeps the scale of activations (He et al. 2015), for critics without norm."""
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, a=0.2)
         if module.bias is not None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from artgen_dcgan import GeneratorOptions
-from artgen_dcgan.grid import starting_grid
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 from artgen.training import Generator, LatentSpace, Size
+from artgen_dcgan import GeneratorOptions
+from artgen_dcgan.grid import starting_grid
 
 
 class SelfModulatedBatchNorm(nn.Module):
@@ -18,14 +20,15 @@ class SelfModulatedBatchNorm(nn.Module):
     def __init__(self, channels: int, latent: int, hidden: int = 32) -> None:
         super().__init__()
         self.norm = nn.BatchNorm2d(channels, affine=False)
-        self.modulation = nn.Sequential(nn.Linear(latent, hidden), nn.ReLU(), nn.Linear(hidden, 2 * channels))
-        nn.init.normal_(self.modulation[2].weight, 0.0, 0.02)
-        nn.init.zeros_(self.modulation[2].bias)
+        first, last = nn.Linear(latent, hidden), nn.Linear(hidden, 2 * channels)
+        nn.init.normal_(last.weight, 0.0, 0.02)
+        nn.init.zeros_(last.bias)
+        self.modulation = nn.Sequential(first, nn.ReLU(), last)
 
     def forward(self, h: Tensor, z: Tensor) -> Tensor:
         a, b = self.modulation(z)[:, :, None, None].chunk(2, dim=1)  # (N, C, 1, 1) each
-        normed: Tensor = self.norm(h)
-        return normed * (1 + a) + b
+        modulated: Tensor = self.norm(h) * (1 + a) + b
+        return modulated
 
 
 class Level(nn.Module):
@@ -58,9 +61,9 @@ class DCGANGenerator(Generator):
         self.latent = LatentSpace((options.latent,), options.prior)
         grid, doublings = starting_grid(size)
         widths = [min(options.width * 2 ** (doublings - 1 - i), options.widest) for i in range(doublings)]
-        first = nn.ConvTranspose2d(options.latent, widths[0], tuple(grid), bias=False)
+        first = nn.ConvTranspose2d(options.latent, widths[0], grid, bias=False)
         self.levels = nn.ModuleList([Level(first, widths[0], options)])
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             self.levels.append(Level(_doubling(before, after, options, bias=False), after, options))
         self.to_rgb = _doubling(widths[-1], 3, options, bias=options.upsample == "nearest")
         self.output = nn.Tanh() if options.output == "tanh" else nn.Identity()
@@ -90,4 +93,3 @@ def _initialise(module: nn.Module) -> None:
     elif isinstance(module, nn.BatchNorm2d) and module.affine:
         nn.init.normal_(module.weight, 1.0, 0.02)
         nn.init.zeros_(module.bias)
-

@@ -18,9 +18,9 @@ def starting_grid(size: Size) -> tuple[Size, int]:
     height, width = size
     while height % 2 == width % 2 == 0 and min(height, width) >= 6:
         height, width, doublings = height // 2, width // 2, doublings + 1
-    if doublings < 2 or max(height, width) > 8 or min(size) > 256:
+    if not 2 <= doublings <= 6 or max(height, width) > 8:
         raise RecipeError(
             f"DCGAN cannot make pictures of {size} px",
-            remedy="Both sides must be 3 to 8 cells doubled up to six times: 32, 64, 128, or [48, 64], [96, 128].",
+            remedy="Both sides must be 3 to 8 cells doubled two to six times: 32, 64, 128, or [48, 64], [96, 128].",
         )
     return Size(height, width), doublings

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from artgen import Component, Options, hookimpl
+
+Units = Annotated[int, Field(ge=1, le=65_536)]
 
 
 class GeneratorOptions(Options):
@@ -12,7 +16,7 @@ class GeneratorOptions(Options):
 
     latent: int = Field(100, ge=1, le=4096)
     """Dimensions of the latent space."""
-    hidden: tuple[int, ...] = Field((256, 512, 1024), min_length=1, max_length=16)
+    hidden: tuple[Units, ...] = Field((256, 512, 1024), min_length=1, max_length=16)
     """Units of the hidden layers."""
     batch_norm: bool = True
     """Normalise after each hidden layer but the first."""
@@ -21,7 +25,7 @@ class GeneratorOptions(Options):
 class CriticOptions(Options):
     """Layers of the critic."""
 
-    hidden: tuple[int, ...] = Field((1024, 512, 256), min_length=1, max_length=16)
+    hidden: tuple[Units, ...] = Field((1024, 512, 256), min_length=1, max_length=16)
     """Units of the hidden layers."""
     dropout: float = Field(0.3, ge=0, lt=1)
     """Share of units dropped after each hidden layer."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from artgen_dense import CriticOptions, GeneratorOptions
 from torch import Tensor, nn
 
 from artgen.training import Critic, Generator, LatentSpace, Size
+from artgen_dense import CriticOptions, GeneratorOptions
 
 
 class DenseGenerator(Generator):

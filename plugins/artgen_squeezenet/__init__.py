@@ -1,28 +1,29 @@
-"""SqueezeNet 1.1 as a space of features: 3 MB of weights, fast on a CPU."""
+"""SqueezeNet 1.1 as a space of features: 3 MB of weights, quick on a CPU."""
 
 from __future__ import annotations
 
-import artgen
-from artgen import Component
+from pydantic import Field
+
+from artgen import Component, FilePath, Options, hookimpl
 
 
-class Options(artgen.Options):
-    """Options of `[features.squeezenet]`."""
+class SqueezeNetOptions(Options):
+    """Features of SqueezeNet 1.1, trained on ImageNet."""
 
-    weights: str
-    """The file of weights: any `.safetensors` with the tensors `features.*` of torchvision's SqueezeNet 1.1, or the
-    `.pt` that this plugin knows by its SHA-256."""
+    weights: FilePath = Field(min_length=1)
+    """File of weights: a `.safetensors` with torchvision's tensors `features.*` of SqueezeNet 1.1, or the one `.pt` that
+    this plugin knows by its SHA-256."""
 
 
-@artgen.hookimpl
+@hookimpl
 def artgen_features() -> list[Component]:
-    """SqueezeNet 1.1."""
+    """SqueezeNet."""
     return [
         Component(
             kind="features",
             name="squeezenet",
-            summary="SqueezeNet 1.1, ImageNet features from a 3 MB file (Iandola et al. 2016)",
-            options=Options,
+            summary="SqueezeNet 1.1, trained on ImageNet, 3 MB (Iandola et al. 2016)",
+            options=SqueezeNetOptions,
             factory="artgen_squeezenet.network:build",
         )
     ]

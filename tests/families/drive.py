@@ -92,6 +92,29 @@ RECIPES = {
     steps = 24
     batch = 2
     """,
+    # Everything that has a state at once: batch norm, an adaptive augmentation, lazy penalties, noise in labels and layers.
+    "everything": _PICTURES
+    + """
+    [generator.dcgan]
+    width = 8
+    latent = 8
+    [critic.dcgan]
+    width = 8
+    dropout = 0.2
+    instance_noise = 0.1
+    [augment.ada]
+    adaptation_images = 64
+    interval = 2
+    [losses.non-saturating]
+    label_noise = 0.1
+    [losses.r1]
+    every = 3
+    [trainer.adversarial]
+    decay_share = 0.5
+    [[phase]]
+    images = 240
+    batch = 4
+    """,
     "penalty": _PICTURES
     + """
     [generator.dcgan]
@@ -121,9 +144,12 @@ def train_family(family: str, out: Path, *, stop_at_images: int | None = None) -
     """Run a toy recipe; with `stop_at_images`, a listener presses Ctrl-C once that many were shown."""
 
     class Interrupter:
+        pressed = stop_at_images is None
+
         @hookimpl
         def artgen_step_shown(self, scalars: dict[str, float]) -> None:
-            if stop_at_images is not None and scalars["images"] >= stop_at_images:
+            if not self.pressed and scalars["images"] >= stop_at_images:
+                self.pressed = True  # a second Ctrl-C would end the process at once
                 os.kill(os.getpid(), signal.SIGINT)
 
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 from artgen.errors import StoppedError
 from artgen.run import checkpoint
@@ -16,14 +15,7 @@ from tests.conftest import ROOT
 from tests.families.drive import RECIPES, train_family
 
 FAMILIES = sorted(RECIPES)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def hashes(out: Path) -> dict[str, str]:

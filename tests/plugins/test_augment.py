@@ -12,6 +12,7 @@ import torch
 from pydantic import ValidationError
 from torch.nn.functional import avg_pool2d
 
+from artgen import field_help
 from artgen_augment import AdaOptions, DiffAugmentOptions, artgen_augmentations
 from artgen_augment.operations import color, cutout, move
 from artgen_augment.policies import AdaptiveAugment, DiffAugment
@@ -37,7 +38,7 @@ def test_both_components_load_and_document_every_option():
         "ada": AdaptiveAugment,
     }
     for component in components:
-        assert all(field.description for field in component.options.model_fields.values())
+        assert all(field_help(component.options).values())
 
 
 def test_the_hook_module_imports_no_heavy_package():

@@ -78,9 +78,8 @@ class FaultyDisk:
             self._names.append(("made", Path(arguments[0]), None, None))
         elif name in ("rename", "replace"):
             source, target = Path(arguments[0]), Path(arguments[1])
-            self._dirty = {
-                target / path.relative_to(source) if path.is_relative_to(source) else path for path in self._dirty
-            }
+            self._dirty = {moved(path, source, target) for path in self._dirty}
+            self._names = [(kind, moved(path, source, target), *rest) for kind, path, *rest in self._names]
             self._names.append(("moved", target, source, before))
 
     def _closed(self, descriptor):
@@ -97,14 +96,21 @@ class FaultyDisk:
         for path in self._dirty:
             if path.exists():
                 os.truncate(path, path.stat().st_size // 2)
-        for kind, path, source, before in reversed(self._names) if names else ():
+        while names and self._names:
+            kind, path, source, before = self._names.pop()
             if not path.exists():
                 continue
             if kind == "moved":
                 path.rename(source)
+                self._names = [(kind, moved(other, path, source), *rest) for kind, other, *rest in self._names]
                 if before is not None:
                     path.write_bytes(before)
             elif path.is_dir():
                 shutil.rmtree(path)
             else:
                 path.unlink()
+
+
+def moved(path, source, target):
+    """Where a path lies after `source` was renamed to `target`."""
+    return target / path.relative_to(source) if path.is_relative_to(source) else path

@@ -324,6 +324,8 @@ def check_old_or_new(folder):
     assert found.info in (info_at(200), info_at(300))
     assert same(found.parts, state_at(found.info["images"]))
     assert found.damaged == ()
+    for path in committed(folder):
+        load(path)  # not one of them is half deleted
     files.remove_leftovers(folder)
     assert all(path.name.startswith("images-") for path in folder.iterdir())
     save(folder, state_at(400), info_at(400))
@@ -377,6 +379,14 @@ def test_a_disk_that_stays_full_leaves_the_old_or_the_new_checkpoint(folder, mon
 def test_a_power_cut_at_any_operation_leaves_the_old_or_the_new_checkpoint(folder, monkeypatch, fault, names):
     outcomes = at_every_operation(folder, monkeypatch, fault, names=names)
     assert set(outcomes) == {200, 300}
+
+
+def test_a_power_cut_after_a_save_does_not_lose_it(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        disk = FaultyDisk(patch)
+        save(tmp_path / "new" / "checkpoints", state_at(300), info_at(300))
+    disk.power_cut(names=True)
+    assert same(newest(tmp_path / "new" / "checkpoints").parts, state_at(300))
 
 
 @pytest.mark.parametrize("skipped", ["_sync", "sync_folder"])

@@ -234,6 +234,18 @@ def test_a_start_that_is_killed_anywhere_can_be_repeated(tmp_path, monkeypatch, 
     assert at > 10
 
 
+def test_a_power_cut_after_the_start_loses_nothing_of_it(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        disk = FaultyDisk(patch)
+        with begin(tmp_path / "runs" / "run") as folder:
+            folder.store("report.html", b"report")
+    before = everything_in(folder.path)
+    assert len(before) == 4
+    disk.power_cut(names=True)
+    del before[".lock"]  # made anew at each start, never flushed
+    assert {name: content for name, content in everything_in(folder.path).items() if name != ".lock"} == before
+
+
 # One owner.
 
 

@@ -1,0 +1,367 @@
+"""Picture files of every kind come in as upright uint8 RGB, and what is no picture is refused with a reason."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import tracemalloc
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from artgen.data import images
+from artgen.data.atomic import PARTIAL
+from artgen.data.images import decode, read, resize, shown, write_png
+from artgen.errors import DataError
+from PIL import Image, ImageCms
+
+FORMATS = [
+    ("JPEG", {"quality": 95}),
+    ("JPEG", {"quality": 95, "progressive": True}),
+    ("PNG", {}),
+    ("WEBP", {"quality": 95}),
+    ("WEBP", {"lossless": True}),
+    ("GIF", {}),
+    ("BMP", {}),
+    ("TIFF", {}),
+    ("TIFF", {"compression": "tiff_lzw"}),
+    ("TIFF", {"compression": "tiff_deflate"}),
+]
+LOSSLESS = [("PNG", {}), ("WEBP", {"lossless": True}), ("BMP", {}), ("TIFF", {}), ("TIFF", {"compression": "tiff_lzw"})]
+
+
+def noise(height: int = 60, width: int = 48, channels: int = 3, seed: int = 0) -> np.ndarray:
+    shape = (height, width, channels) if channels > 1 else (height, width)
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def smooth(height: int = 60, width: int = 48) -> np.ndarray:
+    """Colours that differ in each corner and survive JPEG."""
+    y, x = np.mgrid[0:1 : height * 1j, 0:1 : width * 1j]
+    return np.stack([y, x, 1 - (x + y) / 2], axis=2).dot(np.eye(3) * 255).round().astype(np.uint8)
+
+
+def encoded(picture: np.ndarray | Image.Image, form: str, **options: object) -> bytes:
+    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    file = io.BytesIO()
+    image.save(file, form, **options)
+    return file.getvalue()
+
+
+def stored(folder: Path, content: bytes, name: str = "picture") -> Path:
+    path = folder / name
+    path.write_bytes(content)
+    return path
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(DataError) as caught:
+        read(path)
+    assert caught.value.place == shown(path)
+    return caught.value.cause
+
+
+@pytest.mark.parametrize(("form", "options"), LOSSLESS)
+def test_lossless_formats_keep_every_pixel(tmp_path, form, options):
+    picture = noise()
+    decoded, header = decode(stored(tmp_path, encoded(picture, form, **options)))
+    assert np.array_equal(decoded, picture)
+    assert decoded.dtype == np.uint8
+    assert (header.format, header.height, header.width, header.turned) == (form, 60, 48, False)
+
+
+@pytest.mark.parametrize(("form", "options"), FORMATS)
+def test_the_content_decides_not_the_name(tmp_path, form, options):
+    picture = smooth()
+    decoded = read(stored(tmp_path, encoded(picture, form, **options), "wrong.txt"))
+    assert decoded.shape == picture.shape
+    assert np.abs(decoded.astype(int) - picture).mean() < (12 if form == "GIF" else 3)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_exif_orientation_is_applied_once(tmp_path, form, orientation):
+    upright = smooth(64, 32)
+    # How a camera stores it so that the orientation turns it upright again (Exif 2.3: where row 0 and column 0 are).
+    lying = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: upright.transpose(1, 0, 2)[::-1],
+        7: upright[::-1, ::-1].transpose(1, 0, 2),
+        8: upright.transpose(1, 0, 2)[:, ::-1],
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = stored(tmp_path, encoded(np.ascontiguousarray(lying), form, exif=exif))
+    for at_least in (None, (16, 8)):
+        decoded, header = decode(path, at_least)
+        assert (header.height, header.width, header.turned) == (64, 32, orientation != 1)
+        height, width = decoded.shape[:2]
+        assert height == 2 * width
+        assert np.abs(decoded.astype(int) - resize(upright, (height, width))).mean() < 4
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, which `folder.frame_all` silences
+def test_damaged_exif_costs_no_picture(tmp_path):
+    content = encoded(smooth(), "JPEG", exif=b"Exif\0\0" + b"II*\0\xff\xff\xff\xff" + b"\xff" * 20)
+    assert read(stored(tmp_path, content)).shape == (60, 48, 3)
+
+
+def test_grey_is_repeated(tmp_path):
+    grey = noise(channels=1)
+    assert np.array_equal(read(stored(tmp_path, encoded(grey, "PNG"))), np.stack([grey] * 3, axis=2))
+
+
+def test_palette_is_looked_up(tmp_path):
+    image = Image.fromarray(noise()).quantize(16)
+    assert np.array_equal(read(stored(tmp_path, encoded(image, "PNG"))), np.asarray(image.convert("RGB")))
+
+
+def test_one_bit_is_black_and_white(tmp_path):
+    image = Image.fromarray(noise(channels=1)).convert("1")
+    decoded = read(stored(tmp_path, encoded(image, "PNG")))
+    assert np.array_equal(decoded[..., 1] == 255, np.asarray(image))
+
+
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF"])
+def test_alpha_is_laid_over_white(tmp_path, form):
+    rgba = np.zeros((4, 6, 4), np.uint8)
+    rgba[..., 0], rgba[:, :2, 3], rgba[:, 2:4, 3] = 200, 255, 128
+    decoded = read(stored(tmp_path, encoded(rgba, form, **({"lossless": True, "exact": True} if form == "WEBP" else {}))))
+    assert np.array_equal(decoded[0, 0], [200, 0, 0])
+    assert np.abs(decoded[0, 2].astype(int) - [227, 127, 127]).max() <= 1  # 128/255 of the colour, the rest white
+    assert np.array_equal(decoded[0, 5], [255, 255, 255])
+
+
+def test_grey_with_alpha_is_laid_over_white(tmp_path):
+    image = Image.fromarray(np.dstack([np.zeros((4, 4)), np.full((4, 4), 0)]).astype(np.uint8), "LA")
+    assert (read(stored(tmp_path, encoded(image, "PNG"))) == 255).all()
+
+
+def test_transparent_palette_entry_is_white(tmp_path):
+    image = Image.new("P", (4, 4), 0)
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    image.putpixel((3, 3), 1)
+    decoded = read(stored(tmp_path, encoded(image, "PNG", transparency=0)))
+    assert np.array_equal(decoded[0, 0], [255, 255, 255])
+    assert np.array_equal(decoded[3, 3], [40, 50, 60])
+
+
+def png16(width: int, height: int, colour_type: int, pixels: bytes) -> bytes:
+    """A PNG of 16 bits a channel, which Pillow cannot write in colour."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    head = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
+    data = zlib.compress(pixels)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(("colour_type", "channels"), [(0, 1), (2, 3)])
+def test_16_bits_are_scaled_not_clipped(tmp_path, colour_type, channels):
+    levels = np.arange(256, dtype=np.uint16).reshape(16, 16, 1).repeat(channels, 2)
+    rows = b"".join(b"\0" + (row * 257).astype(">u2").tobytes() for row in levels)
+    decoded = read(stored(tmp_path, png16(16, 16, colour_type, rows)))
+    assert np.array_equal(decoded, np.broadcast_to(levels, (16, 16, 3)))
+
+
+def test_16_bit_grey_tiff_is_scaled(tmp_path):
+    values = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+    decoded = read(stored(tmp_path, encoded(Image.fromarray(values), "TIFF")))
+    assert np.array_equal(decoded[..., 0], values >> 8)
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_samples_without_a_stated_white_are_refused(tmp_path, mode):
+    assert "no stated white" in refusal(stored(tmp_path, encoded(Image.new(mode, (4, 4)), "TIFF")))
+
+
+@pytest.mark.parametrize(("cmyk", "rgb"), [((0, 255, 255, 0), (255, 0, 0)), ((0, 0, 0, 255), (0, 0, 0))])
+def test_cmyk_jpeg_is_converted(tmp_path, cmyk, rgb):
+    decoded = read(stored(tmp_path, encoded(Image.new("CMYK", (16, 16), cmyk), "JPEG", quality=100)))
+    assert np.abs(decoded.astype(int) - rgb).max() <= 4
+
+
+def profile_of(name: str) -> bytes:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile(name)).tobytes()
+
+
+def test_srgb_profile_changes_nothing(tmp_path):
+    picture = noise()
+    content = encoded(picture, "PNG", icc_profile=profile_of("sRGB"))
+    assert np.array_equal(read(stored(tmp_path, content)), picture)
+
+
+def test_another_colour_profile_is_converted(tmp_path):
+    # sRGB with red and blue exchanged, under another name.
+    profile = bytearray(profile_of("sRGB").replace("sRGB".encode("utf-16-be"), "sBGR".encode("utf-16-be")))
+    red, blue = profile.index(b"rXYZ"), profile.index(b"bXYZ")
+    profile[red : red + 4], profile[blue : blue + 4] = b"bXYZ", b"rXYZ"
+    content = encoded(Image.new("RGB", (8, 8), (255, 0, 0)), "PNG", icc_profile=bytes(profile))
+    decoded = read(stored(tmp_path, content))
+    assert decoded[..., 2].min() > 240
+    assert decoded[..., 0].max() < 30
+
+
+def test_unusable_colour_profile_is_ignored(tmp_path):
+    picture = noise()
+    assert np.array_equal(read(stored(tmp_path, encoded(picture, "PNG", icc_profile=b"rubbish"))), picture)
+
+
+@pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG"])
+def test_animation_gives_its_first_frame(tmp_path, form):
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ((255, 0, 0), (0, 255, 0), (0, 0, 255))]
+    options = {"lossless": True} if form == "WEBP" else {}
+    content = encoded(frames[0], form, save_all=True, append_images=frames[1:], duration=100, **options)
+    decoded, header = decode(stored(tmp_path, content))
+    assert header.animated
+    assert np.array_equal(decoded, np.asarray(frames[0]))
+
+
+def test_tiff_of_many_pages_gives_the_first(tmp_path):
+    pages = [Image.fromarray(noise(seed=seed)) for seed in range(3)]
+    content = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:])
+    assert np.array_equal(read(stored(tmp_path, content)), noise(seed=0))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, about the metadata of a cut TIFF
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.25, 0.5, 0.99])
+@pytest.mark.parametrize(("form", "options"), FORMATS)
+def test_a_cut_file_is_never_read(tmp_path, form, options, share):
+    content = encoded(noise(200, 150), form, **options)
+    path = stored(tmp_path, content[: int(len(content) * share)])
+    assert refusal(path)
+    with pytest.raises(DataError):
+        decode(path, at_least=(16, 16))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "an empty file"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+        (b"<!DOCTYPE html><html></html>", "an HTML page"),
+        (b"\n <HTML><body>", "an HTML page"),
+        (b"\0\0\0\x20ftypavif" + b"\0" * 40, "HEIC, AVIF"),
+        (b"just text", "not JPEG, PNG"),
+        (bytes(range(256)) * 10, "not JPEG, PNG"),
+        (b"\xff\xd8\xff" + b"\x00" * 100, ""),
+        (b"\x89PNG\r\n\x1a\n" + b"\x07" * 100, ""),
+        (b"BM" + b"\x00" * 100, ""),
+        (b"GIF89a" + b"\x01" * 100, ""),
+        (b"II*\x00" + b"\xff" * 100, ""),
+        (b"RIFF\x10\0\0\0WEBP" + b"\x02" * 100, ""),
+    ],
+)
+def test_what_is_no_picture_is_refused_with_its_reason(tmp_path, content, reason):
+    cause = refusal(stored(tmp_path, content, "photo.jpg"))
+    assert cause
+    assert reason in cause
+
+
+def test_a_bomb_is_refused_by_its_header(tmp_path):
+    path = stored(tmp_path, png16(50_000, 50_000, 0, b"\0" * 1000))
+    tracemalloc.start()
+    try:
+        cause = refusal(path)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert "50000x50000" in cause or "2500000000 pixels" in cause  # Pillow's own limit may come first
+    assert peak_bytes < 10e6
+
+
+def test_the_limit_on_pixels_is_ours(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "MAX_PIXELS", 60 * 48 - 1)
+    assert "60x48 px; the limit is" in refusal(stored(tmp_path, encoded(noise(48, 60), "JPEG")))
+    monkeypatch.setattr(images, "MAX_PIXELS", 60 * 48)
+    assert read(tmp_path / "picture").shape == (48, 60, 3)
+
+
+def test_the_limit_on_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "MAX_BYTES", 100)
+    assert "the limit is 100" in refusal(stored(tmp_path, encoded(noise(), "PNG")))
+
+
+def test_pipes_folders_and_missing_files_are_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    assert refusal(tmp_path / "pipe.jpg") == "not a file"
+    assert refusal(tmp_path) == "not a file"
+    assert refusal(tmp_path / "none.jpg") == "No such file or directory"
+
+
+@pytest.mark.filterwarnings("ignore")  # Pillow's, about metadata
+def test_random_damage_never_raises_anything_else(tmp_path):
+    rng = np.random.default_rng(7)
+    for form, options in FORMATS:
+        content = encoded(noise(40, 30), form, **options)
+        for _ in range(15):
+            damaged = bytearray(content)
+            for place in rng.integers(0, min(len(damaged), 400), 4):
+                damaged[place] = rng.integers(0, 256)
+            path = stored(tmp_path, bytes(damaged))
+            try:
+                assert read(path).ndim == 3
+            except DataError as error:
+                assert error.cause
+
+
+@pytest.mark.parametrize(("at_least", "factor"), [((100, 100), 4), ((101, 100), 2), ((50, 50), 8), ((201, 1), 1)])
+def test_a_jpeg_is_decoded_as_small_as_suffices(tmp_path, at_least, factor):
+    picture = smooth(400, 800)
+    decoded, header = decode(stored(tmp_path, encoded(picture, "JPEG", quality=95)), at_least)
+    assert decoded.shape == (400 // factor, 800 // factor, 3)
+    assert (header.height, header.width) == (400, 800)
+    assert np.abs(decoded.astype(int) - resize(picture, decoded.shape[:2])).mean() < 2
+
+
+def test_resize_shrinks_by_area(tmp_path):
+    picture = noise(64, 64)
+    means = picture.reshape(16, 4, 16, 4, 3).astype(float).mean((1, 3))
+    assert np.abs(resize(picture, (16, 16)) - means).max() <= 0.5
+
+
+def test_resize_keeps_flat_colours_and_shapes():
+    flat = np.full((10, 7, 3), 93, np.uint8)
+    for size in ((3, 2), (40, 33), (40, 3), (10, 7)):
+        resized = resize(flat, size)
+        assert resized.shape == (*size, 3)
+        assert (resized == 93).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "escaped"),
+    [
+        ("plain ü 画 🎨.jpg", "plain ü 画 🎨.jpg"),
+        ("two\nlines", "two\\nlines"),
+        ("\x1b[31mred", "\\x1b[31mred"),
+        ("\udcff.png", "\\udcff.png"),
+        ("right\u202eleft", "right\\u202eleft"),
+    ],
+)
+def test_names_are_escaped_for_messages(name, escaped):
+    assert shown(name) == escaped
+    shown(name).encode("utf-8")
+
+
+def test_write_png_is_whole_or_nothing(tmp_path, monkeypatch):
+    path, picture = tmp_path / "ü sheet.png", noise()
+    write_png(path, picture)
+    assert np.array_equal(read(path), picture)
+
+    def full(self, content):
+        with self.open("wb") as file:
+            file.write(content[:10])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space"):
+        write_png(path, noise(seed=1))
+    assert np.array_equal(read(path), picture)
+    assert not list(tmp_path.glob(f".*{PARTIAL}"))
