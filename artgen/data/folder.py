@@ -123,7 +123,7 @@ def look_through(path: str) -> Scan:
     Raises:
         DataError: There is no such folder, or it cannot be listed.
     """
-    root = Path(path).expanduser()
+    root = Path(path)
     try:
         status = root.stat()
         if not stat.S_ISDIR(status.st_mode):

@@ -2,7 +2,7 @@
 
 The skeleton is plain JSON, except for objects of one key that begins with "$":
 
-    {"$tensor": "optimizer/state/0/exp_avg"}    a tensor of the table
+    {"$tensor": "optimizer/state/0/exp_avg"}    a tensor of the table; beside it "channels_last": true, if it lay so
     {"$tuple": [...]}                           a tuple
     {"$float": "nan"}                           nan, inf, -inf
     {"$items": [[0, ...], ["a", ...]]}          a dict whose keys are not all plain text
@@ -65,7 +65,7 @@ def _pack(value: Any, path: tuple[str, ...], tensors: dict[str, Tensor], part: s
     if isinstance(value, Tensor) and value.layout == torch.strided and value.dtype in _DTYPES and not value.is_meta:
         name = _name(path, tensors)
         tensors[name] = value
-        return {"$tensor": name}
+        return {"$tensor": name} | ({"channels_last": True} if _is_channels_last(value) else {})
     if kind in (list, tuple, dict, OrderedDict) and len(path) < DEEPEST:
         if kind in (list, tuple):
             items = [_pack(item, (*path, str(index)), tensors, part) for index, item in enumerate(value)]
@@ -78,6 +78,13 @@ def _pack(value: Any, path: tuple[str, ...], tensors: dict[str, Tensor], part: s
         f"this cannot be saved: {_describe(value)}",
         place="/".join((part, *path)),
         remedy="Use dicts (keys str or int), lists and tuples of dense tensors, numbers, text, booleans and None.",
+    )
+
+
+def _is_channels_last(tensor: Tensor) -> bool:
+    """Fused optimizers walk weights and moments side by side in memory, so both must lie there in one order."""
+    return (
+        tensor.dim() == 4 and not tensor.is_contiguous() and tensor.is_contiguous(memory_format=torch.channels_last)
     )
 
 
@@ -113,6 +120,11 @@ def _unpack(node: Any, tensors: dict[str, Tensor], depth: int) -> State:
     match node:
         case {"$tensor": str(name), **rest} if name in tensors and not rest:
             return tensors.pop(name)
+        case {"$tensor": str(name), "channels_last": True, **rest} if name in tensors and not rest:
+            tensor = tensors.pop(name)
+            if tensor.dim() != 4:
+                raise ValueError(f"the tensor {name!r} has {tensor.dim()} dimensions, and a memory format of 4")
+            return tensor.contiguous(memory_format=torch.channels_last)
         case {"$float": "nan" | "inf" | "-inf" as text, **rest} if not rest:
             return float(text)
         case {"$tuple": list(items), **rest} if not rest:

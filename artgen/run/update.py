@@ -75,8 +75,12 @@ def _step_by_closure(optimizer: torch.optim.Optimizer, loss: Callable[[], Tensor
     norms: list[Tensor] = []
 
     def closure() -> float:
+        torch.clear_autocast_cache()
         value = loss()
         norms.append(_gradient_norm(optimizer, value))
+        for parameter in _parameters(optimizer):
+            if parameter.grad is not None:  # L-BFGS reads gradients as one flat vector, whatever their memory format
+                parameter.grad = parameter.grad.contiguous()
         if not norms[-1].isfinite():
             raise _RefusedError
         # The mean, since a line search has to take the same path on every rank.

@@ -25,7 +25,7 @@ def cifar10(options: Cifar10Options, workshop: Workshop) -> Dataset:
     Raises:
         DataError: The files are missing or are no CIFAR-10 batches.
     """
-    folder = Path(options.path).expanduser()
+    folder = Path(options.path)
     files = [file for file in sorted(folder.glob("data_batch_*.bin")) if file.is_file()]
     if not files:
         raise DataError(

@@ -36,7 +36,7 @@ def mnist(options: MnistOptions, workshop: Workshop) -> Dataset:
     Raises:
         DataError: The file is missing or is no idx file of pictures.
     """
-    file = _find(Path(options.path).expanduser(), _NAMES[options.split])
+    file = _find(Path(options.path), _NAMES[options.split])
     with reading(file), _opened(file) as stream:
         count, height, width = _header(stream)
     border = 0 if options.size == (height, width) else 2 * ((height, width) == (28, 28))

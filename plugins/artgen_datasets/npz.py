@@ -27,7 +27,7 @@ def npz(options: NpzOptions, workshop: Workshop) -> Dataset:
     Raises:
         DataError: The file is missing, or holds no uint8 pictures under `images`.
     """
-    path = Path(options.path).expanduser()
+    path = Path(options.path)
     with reading(path):
         if not path.is_file():
             raise DataError("there is no such file", remedy="Give the `.npz` file that holds the array `images`.")

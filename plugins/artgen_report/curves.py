@@ -92,50 +92,80 @@ def chart(title: str, lines: Sequence[Line], marks: Sequence[float] = ()) -> str
     """
     shown = lines[:MOST_LINES]
     binned = [bins(line.points) for line in shown]
-    low, high = limits(edge for every in binned for one in every for edge in (one.low, one.high))
-    first, last = (pick(one.x for every in binned for one in every) for pick in (min, max))
-    first = 0.0 if 0 < first < last / 4 else first
-    right = last if last > first else first + max(1.0, abs(first))
-
-    def across(x: float) -> float:
-        return (x - first) / (right - first) * _PLOT_WIDTH
-
-    def down(y: float) -> float:
-        return min(max((high - y) / (high - low), -9), 9) * _PLOT_HEIGHT
-
-    def place(x: float, y: float) -> str:
-        return f"{across(x):.1f},{down(y):.1f}"
-
-    parts = [f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{text(title)}">']
-    for y in ticks(low, high):
-        height = _TOP + down(y)
-        parts.append(f'<path class="grid" d="M{_LEFT} {height:.1f}H{_WIDTH - _RIGHT}"/>')
-        parts.append(f'<text class="y" x="{_LEFT - 8}" y="{height + 4:.1f}">{short(y)}</text>')
-    for x in ticks(first, right):
-        parts.append(f'<text class="x" x="{_LEFT + across(x):.1f}" y="{_HEIGHT - 20}">{short(x)}</text>')
-    parts.append(f'<path class="axis" d="M{_LEFT} {_TOP + _PLOT_HEIGHT}H{_WIDTH - _RIGHT}"/>')
-    parts.append(f'<text class="x" x="{_LEFT + _PLOT_WIDTH / 2}" y="{_HEIGHT - 4}">images</text>')
-    # An inner svg cuts off what lies outside of its box, which has room for half a dot around the plot.
-    wide, tall = _PLOT_WIDTH + 2 * _ROOM, _PLOT_HEIGHT + 2 * _ROOM
-    parts.append(
-        f'<svg x="{_LEFT - _ROOM}" y="{_TOP - _ROOM}" width="{wide}" height="{tall}" '
-        f'viewBox="-{_ROOM} -{_ROOM} {wide} {tall}">'
-    )
-    parts += [f'<path class="mark" d="M{across(x):.1f} 0V{_PLOT_HEIGHT}"/>' for x in marks if first < x < right]
-    for number, (line, every) in enumerate(zip(shown, binned, strict=True)):
-        if len(line.points) > len(every):
-            edge = [place(one.x, one.high) for one in every] + [place(one.x, one.low) for one in reversed(every)]
-            parts.append(f'<polygon class="band c{number}" points="{" ".join(edge)}"/>')
-        curve = " ".join(place(one.x, one.mean) for one in every)
-        parts.append(f'<polyline class="line c{number}" points="{curve}"/>')
-        if len(every) <= _FEW:
-            dots = (place(one.x, one.mean).split(",") for one in every)
-            parts += [f'<circle class="dot c{number}" cx="{x}" cy="{y}" r="2.5"/>' for x, y in dots]
-    parts.append("</svg></svg>")
+    frame = _frame(binned)
+    curves = "".join(_curve(frame, number, every) for number, every in enumerate(binned))
     legend = "".join(_legend(number, line) for number, line in enumerate(shown))
     if len(lines) > MOST_LINES:
         legend += f"<li>and {len(lines) - MOST_LINES} more in metrics.jsonl</li>"
-    return f'<figure class="curve"><h3>{text(title)}</h3>{"".join(parts)}<ul class="legend">{legend}</ul></figure>'
+    return (
+        f'<figure class="curve"><h3>{text(title)}</h3>'
+        f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{text(title)}">{_axes(frame)}'
+        # An inner svg cuts off what lies outside of its box, which has room for half a dot around the plot.
+        f'<svg x="{_LEFT - _ROOM}" y="{_TOP - _ROOM}" width="{_PLOT_WIDTH + 2 * _ROOM}" '
+        f'height="{_PLOT_HEIGHT + 2 * _ROOM}" '
+        f'viewBox="-{_ROOM} -{_ROOM} {_PLOT_WIDTH + 2 * _ROOM} {_PLOT_HEIGHT + 2 * _ROOM}">'
+        f'{_uprights(frame, marks)}{curves}</svg></svg><ul class="legend">{legend}</ul></figure>'
+    )
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """The values at the edges of the plot, and where in it a value lies."""
+
+    first: float
+    last: float
+    low: float
+    high: float
+
+    def across(self, x: float) -> float:
+        return (x - self.first) / (self.last - self.first) * _PLOT_WIDTH
+
+    def down(self, y: float) -> float:
+        # A browser need not bear a spike a billion times the height of the plot.
+        return min(max((self.high - y) / (self.high - self.low), -9), 9) * _PLOT_HEIGHT
+
+    def place(self, x: float, y: float) -> str:
+        return f"{self.across(x):.1f},{self.down(y):.1f}"
+
+
+def _frame(binned: Sequence[Sequence[Bin]]) -> _Frame:
+    low, high = limits(edge for every in binned for one in every for edge in (one.low, one.high))
+    places = [one.x for every in binned for one in every]
+    first, last = min(places), max(places)
+    first = 0.0 if 0 < first < last / 4 else first
+    return _Frame(first, last if last > first else first + max(1.0, abs(first)), low, high)
+
+
+def _axes(frame: _Frame) -> str:
+    floor, right = _TOP + _PLOT_HEIGHT, _LEFT + _PLOT_WIDTH
+    parts = []
+    for y in ticks(frame.low, frame.high):
+        height = _TOP + frame.down(y)
+        parts.append(f'<path class="grid" d="M{_LEFT} {height:.1f}H{right}"/>')
+        parts.append(f'<text class="y" x="{_LEFT - 8}" y="{height + 4:.1f}">{short(y)}</text>')
+    for x in ticks(frame.first, frame.last):
+        parts.append(f'<text class="x" x="{_LEFT + frame.across(x):.1f}" y="{floor + 20}">{short(x)}</text>')
+    parts.append(f'<path class="axis" d="M{_LEFT} {floor}H{right}"/>')
+    parts.append(f'<text class="x" x="{_LEFT + _PLOT_WIDTH / 2}" y="{floor + 36}">images</text>')
+    return "".join(parts)
+
+
+def _uprights(frame: _Frame, marks: Sequence[float]) -> str:
+    inside = [frame.across(x) for x in marks if frame.first < x < frame.last]
+    return "".join(f'<path class="mark" d="M{x:.1f} 0V{_PLOT_HEIGHT}"/>' for x in inside[:_FEW])
+
+
+def _curve(frame: _Frame, number: int, every: Sequence[Bin]) -> str:
+    middle = [frame.place(one.x, one.mean) for one in every]
+    curve = f'<polyline class="line c{number}" points="{" ".join(middle)}"/>'
+    if any(one.low < one.high for one in every):
+        edge = [frame.place(one.x, one.high) for one in every]
+        edge += [frame.place(one.x, one.low) for one in reversed(every)]
+        curve = f'<polygon class="band c{number}" points="{" ".join(edge)}"/>{curve}'
+    if len(every) <= _FEW:
+        for x, y in (place.split(",") for place in middle):
+            curve += f'<circle class="dot c{number}" cx="{x}" cy="{y}" r="2.5"/>'
+    return curve
 
 
 def _legend(number: int, line: Line) -> str:

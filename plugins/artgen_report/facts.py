@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -11,33 +12,34 @@ from artgen_report.words import count, duration, figure, finite, listed, moment,
 _MOST_FIGURES = 60
 _MOST_SESSIONS = 40
 
+_LOWER = "lower is better"
+# By component and figure; # stands for the number at the end of a figure's name.
 _MEANINGS = {
-    "swd": (
-        "lower is better",
-        "Sliced Wasserstein distance between patches of made and of training pictures; 0 means alike.",
+    "swd/swd": (
+        _LOWER,
+        "Sliced Wasserstein distance, times 1000: how far patches of made pictures are from patches of training "
+        "pictures, over all levels of detail; 0 means alike.",
     ),
-    "diversity": (
+    "swd/swd_#": (_LOWER, "Sliced Wasserstein distance at one level of detail, told by its shorter side in pixels."),
+    "diversity/diversity": (
         "close to 1 is better",
         "How much made pictures differ from one another, beside how much training pictures do; "
-        "far below 1, the generator paints few pictures again and again.",
+        "far below 1, few pictures are painted again and again.",
     ),
-    "nearest/copied": (
-        "lower is better",
-        "Share of made pictures that lie closer to a training picture than training pictures lie to one another; "
-        "much above 0.05, the run has learnt pictures by heart.",
+    "diversity/ms_ssim_fake": ("", "Mean likeness (MS-SSIM) of pairs of made pictures; 1 means all the same."),
+    "diversity/ms_ssim_real": ("", "Mean likeness of pairs of training pictures, to compare with."),
+    "nearest/copied_share": (
+        "0.05 or less is good",
+        "Share of made pictures that lie closer to a training picture than 95 % of the training pictures lie to one "
+        "another; far above 0.05, pictures were learnt by heart.",
     ),
-    "nearest": (
-        "",
-        "How far a made picture is from the training picture nearest to it; close to 0, it is a copy.",
+    "kid/kid": (
+        _LOWER,
+        "Kernel inception distance, times 1000, between features of made and of training pictures; "
+        "around 0, they cannot be told apart.",
     ),
-    "kid": (
-        "lower is better",
-        "Kernel distance between features of made and of training pictures; around 0, they cannot be told apart.",
-    ),
-    "fid": (
-        "lower is better",
-        "Fréchet distance between features of made and of training pictures; it falls with the number of samples too.",
-    ),
+    "kid/kid_low": ("", "Lower end of the 95 % interval of this distance."),
+    "kid/kid_high": ("", "Upper end of the 95 % interval of this distance."),
 }
 
 OUTCOMES = {
@@ -60,13 +62,14 @@ def figures_table(figures: Mapping[str, Any], metrics: Mapping[str, str]) -> str
     for key in list(figures)[:_MOST_FIGURES]:
         label, _, name = key.partition("/")
         component = metrics.get(label, label).rpartition(":")[2]
-        better, meaning = _MEANINGS.get(f"{component}/{name}") or _MEANINGS.get(component, ("", ""))
+        better, meaning = _MEANINGS.get(f"{component}/{re.sub(r'[0-9]+$', '#', name)}", ("", ""))
         value = finite(figures[key])
         shown = "not finite" if value is None else figure(value)
-        # Of a figure at several sizes the first row speaks for all.
+        # Of a figure at several levels the first row speaks for all.
         meaning, said = ("" if meaning == said else meaning), meaning
         note = f"{text(meaning)} <em>{text(better)}</em>"
-        rows.append(f'<tr><th scope="row">{text(key)}</th><td class="number">{shown}</td><td>{note}</td></tr>')
+        title = (name if name.startswith(label) else f"{label}: {name}").replace("_", " ")
+        rows.append(f'<tr><th scope="row">{text(title)}</th><td class="number">{shown}</td><td>{note}</td></tr>')
     return f'<table class="figures">{"".join(rows)}</table>'
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from artgen_report.curves import Line, Point, chart
@@ -10,18 +10,16 @@ from artgen_report.words import finite
 
 _MOST_CHARTS = 24
 _CLOCK = ("images", "steps", "phase")
-_ONE_QUANTITY = ("swd",)
-"""Metrics whose figures are one quantity at several sizes, and so share an axis."""
 
 Rows = Sequence[Mapping[str, Any]]
 
 
-def charts(rows: Rows, metrics: Mapping[str, str], losses: Sequence[str]) -> str:
+def charts(rows: Rows, metrics: Collection[str], losses: Sequence[str]) -> str:
     """The curves of a run: figures of quality, then losses, then all else. A chart needs a line of two points.
 
     Args:
         rows: Lines of `metrics.jsonl`. What is not a finite number is left out.
-        metrics: Labels of the recipe's metrics, with the names of their components.
+        metrics: Labels of the recipe's metrics.
         losses: Labels of the recipe's losses.
     """
     groups: dict[tuple[int, str], list[Line]] = {}
@@ -44,9 +42,9 @@ def images_shown(rows: Rows) -> float:
     return max((images for row in rows if (images := finite(row.get("images"))) is not None), default=0)
 
 
-def latest(rows: Rows, metrics: Mapping[str, str]) -> dict[str, Any]:
+def latest(rows: Rows, metrics: Collection[str]) -> dict[str, Any]:
     """The newest value of each figure of quality."""
-    return {key: value for row in rows for key, value in row.items() if _label(key) in metrics}
+    return {key: value for row in rows for key, value in row.items() if key.partition("/")[0] in metrics}
 
 
 def _series(rows: Rows) -> dict[str, list[Point]]:
@@ -59,14 +57,14 @@ def _series(rows: Rows) -> dict[str, list[Point]]:
     return series
 
 
-def _home(key: str, metrics: Mapping[str, str], losses: Sequence[str]) -> tuple[int, str, str]:
+def _home(key: str, metrics: Collection[str], losses: Sequence[str]) -> tuple[int, str, str]:
     """Rank and title of the chart that a figure belongs to, and the name of its line there.
 
-    Generator and critic share the chart of a loss, of their gradients' norms and of the logits.
+    The figures of a metric share a chart. So do generator and critic: one for a loss, one for their gradients' norms.
     """
     label, _, figure = key.partition("/")
     if label in metrics:
-        return (0, label, figure) if metrics[label] in _ONE_QUANTITY else (0, key.replace("_", " "), "")
+        return 0, label, figure.replace("_", " ")
     if not figure:
         return 2, label.replace("_", " "), ""
     if figure in losses:
@@ -92,7 +90,3 @@ def _phases(rows: Rows) -> list[float]:
         if phase is not None and images is not None:
             begun.setdefault(phase, images)
     return sorted(begun.values())[1:]
-
-
-def _label(key: str) -> str:
-    return key.partition("/")[0]

@@ -29,6 +29,7 @@ _FIGURES_BYTES = 1 << 20
 _COST_SHARE = 0.05
 
 _PREVIEW = re.compile(r"images-(\d{1,15})\.png")
+_CHECKED = ' checked="checked"'
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 Sheet = tuple[str, str, Path]
@@ -92,7 +93,7 @@ def _masthead(folder: RunFolder, recipe: dict[str, Any], title: object, images: 
         f"{images:,.0f} of {count(total, 'image')}" if images < total else count(images, "image"),
         duration(seconds),
         *(plain(info[key]) for key in ("gpu", "device", "precision") if key in info),
-        *(f"seed {plain(info[key])}" for key in ("seed",) if key in info),
+        f"seed {plain(info.get('seed', 0))}",
     ]
     description = recipe.get("description")
     return (
@@ -107,24 +108,21 @@ def _pictures(folder: RunFolder) -> str:
     """The newest sheet, large, and the way to it: radio buttons choose a picture, so arrow keys step through them."""
     sheets = _chosen(_previews(folder.path / "samples"))
     steps = []
-    for number, (label, caption, file) in enumerate(sheets):
-        newest = number == len(sheets) - 1
-        large = inline(file, *(_NEWEST if newest else _OLDER))
+    for label, caption, file in sheets:
+        large = inline(file, *(_NEWEST if file == sheets[-1][-1] else _OLDER))
         thumb = inline(file, *_THUMB, corner=True)
-        if large is None or thumb is None:
-            continue
-        checked = ' checked="checked"' if newest else ""
-        steps.append(
-            f'<input type="radio" name="step" id="step{number}"{checked}/>'
-            f"<figure>{_image(large, caption)}<figcaption>{caption}</figcaption></figure>"
-            f'<label for="step{number}">{_image(thumb, caption)}<span>{label}</span></label>'
-        )
+        if large is not None and thumb is not None:
+            figure = f"<figure>{_image(large, caption)}<figcaption>{caption}</figcaption></figure>"
+            steps.append((figure, f"{_image(thumb, caption)}<span>{label}</span>"))
     if not steps:
         return _section("Pictures", "<p>The first sheet of pictures is yet to come.</p>")
-    # The newest may be missing: a radio button of the last that is there must be chosen in its place.
-    if " checked=" not in steps[-1]:
-        steps[-1] = steps[-1].replace("/>", ' checked="checked"/>', 1)
-    return f'<section class="stage{" alone" if len(steps) == 1 else ""}" aria-label="Pictures over time">{"".join(steps)}</section>'
+    content = "".join(
+        f'<input type="radio" name="step" id="step{number}"{_CHECKED * (number == len(steps))}/>'
+        f'{figure}<label for="step{number}">{choice}</label>'
+        for number, (figure, choice) in enumerate(steps, 1)
+    )
+    kind = "stage" if len(steps) > 1 else "stage alone"
+    return f'<section class="{kind}" aria-label="Pictures over time">{content}</section>'
 
 
 def _quality(folder: RunFolder, newest: dict[str, Any], metrics: dict[str, str]) -> str:
@@ -132,8 +130,9 @@ def _quality(folder: RunFolder, newest: dict[str, Any], metrics: dict[str, str])
     table = figures_table(figures or newest, metrics) if figures or newest else ""
     sheet = inline(folder.path / "samples" / "nearest.png", *_SHEET)
     picture = (
-        f'<figure class="sheet">{_image(sheet, "Nearest training pictures")}<figcaption>Made pictures and the training '
-        "pictures nearest to them. Pairs that look the same mean copies.</figcaption></figure>"
+        f'<figure class="sheet">{_image(sheet, "Nearest training pictures")}<figcaption>Made pictures, each '
+        "with the training picture nearest to it on its right; the nearest pairs come first. Pairs that look the same "
+        "mean copies.</figcaption></figure>"
         if sheet
         else ""
     )

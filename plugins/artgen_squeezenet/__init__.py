@@ -11,8 +11,8 @@ class SqueezeNetOptions(Options):
     """Features of SqueezeNet 1.1, trained on ImageNet."""
 
     weights: FilePath = Field(min_length=1)
-    """File of weights: a `.safetensors` with torchvision's tensors `features.*` of SqueezeNet 1.1, or the one `.pt` that
-    this plugin knows by its SHA-256."""
+    """File of weights: a `.safetensors` with torchvision's tensors `features.*` of SqueezeNet 1.1, or the one `.pt`
+    that this plugin knows by its SHA-256."""
 
 
 @hookimpl

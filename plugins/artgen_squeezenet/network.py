@@ -68,9 +68,9 @@ class SqueezeNet(Features):
         self.eval().requires_grad_(False)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
-        """Nine activations, after the first convolution and after each fire module, of pictures (N, 3, H, W) in [-1, 1].
+        """Activations of pictures (N, 3, H, W) in [-1, 1]: after the first convolution and after each fire module.
 
-        They have 64, 128, 128, 256, 256, 384, 384, 512, 512 channels; their sides are about H / 2, H / 4 (twice), H / 8
+        The nine have 64, 128, 128, 256, 256, 384, 384, 512, 512 channels; their sides are about H / 2, H / 4 (twice), H / 8
         (twice) and H / 16. Pictures have at least 17 px a side.
         """
         x = ((pictures + 1) / 2 - self.mean) / self.deviation
@@ -88,7 +88,7 @@ class SqueezeNet(Features):
         length: here the cubic kernel (x . y / d + 1)^3 is (cosine + 1)^3, so one picture of glaring contrast cannot
         outweigh all others.
         """
-        return nn.functional.normalize(super().embed(pictures), dim=1) * VECTOR**0.5
+        return nn.functional.normalize(super().embed(pictures), dim=1).mul(VECTOR**0.5)
 
 
 def build(options: SqueezeNetOptions) -> SqueezeNet:

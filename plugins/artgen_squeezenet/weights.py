@@ -42,8 +42,10 @@ def load_weights(network: nn.Module, path: str) -> None:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():  # a pipe would be waited for
+        raise _unusable(path, "there is no such file")
     try:
-        with path.expanduser().open("rb") as file:
+        with path.open("rb") as file:
             content = file.read(LARGEST_BYTES + 1)
     except OSError as error:
         raise _unusable(path, error.strerror or str(error)) from error

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from artgen.data.crop import frame
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from artgen.data.crop import frame
 
 CROPS = ["center", "top", "smart", "pad"]
 side = st.integers(1, 90)

@@ -14,10 +14,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
+
 from artgen.data import Workshop, images
 from artgen.data.folder import NAMED, look_through, prepare
 from artgen.errors import DataError, ResourceError
-from PIL import Image
 
 
 def paint(path, seed=0, size=(20, 16)):

@@ -7,8 +7,9 @@ import io
 import numpy as np
 import pytest
 import torch
-from artgen.data.pixels import MARGIN_PX, encode_png, grid, to_float, to_uint8
 from PIL import Image
+
+from artgen.data.pixels import MARGIN_PX, encode_png, grid, to_float, to_uint8
 
 
 def test_all_256_values_survive_the_round_trip():
@@ -40,7 +41,9 @@ def test_to_uint8_takes_pictures_with_a_graph():
     assert not to_uint8(torch.zeros(1, requires_grad=True)).requires_grad
 
 
-@pytest.mark.parametrize(("count", "columns", "shape"), [(5, 2, (3, 2)), (5, None, (2, 3)), (3, 8, (1, 3)), (1, None, (1, 1))])
+@pytest.mark.parametrize(
+    ("count", "columns", "shape"), [(5, 2, (3, 2)), (5, None, (2, 3)), (3, 8, (1, 3)), (1, None, (1, 1))]
+)
 def test_grid_shows_each_picture_in_its_place(count, columns, shape):
     pictures = torch.randint(0, 255, (count, 3, 4, 6), dtype=torch.uint8)
     sheet = grid(pictures, columns)

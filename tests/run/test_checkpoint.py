@@ -746,3 +746,12 @@ def test_what_is_no_plain_file_is_not_opened(folder, name, kind):
         with path.open("wb") as file:
             file.truncate(checkpoint.JSON_LIMIT_BYTES + 1)
     assert name in newest(folder).damaged[0]
+
+
+def test_memory_format_is_kept(tmp_path):
+    """A fused Adam walks weights and moments side by side in memory: read back in another order, they would mix."""
+    there = {"a": torch.randn(2, 3, 4, 5).contiguous(memory_format=torch.channels_last), "b": torch.randn(2, 3, 4, 5)}
+    parts, _ = checkpoint.load(checkpoint.save(tmp_path, {"trainer": there}, {"images": 1}))
+    for name, tensor in there.items():
+        assert parts["trainer"][name].stride() == tensor.stride()
+        assert torch.equal(parts["trainer"][name], tensor)

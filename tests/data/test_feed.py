@@ -1,0 +1,168 @@
+"""What stands at a position depends on (seed, position) alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from artgen.data import Dataset
+from artgen.data.feed import Feed
+from artgen.data.pixels import to_float, to_uint8
+from artgen.errors import DataError
+from artgen.training import Batch, Size
+
+COUNT, SIZE = 13, Size(8, 6)
+
+
+def pictures(count: int = COUNT, seed: int = 0) -> np.ndarray:
+    """Each with its own number in the middle of the top row, where mirroring leaves it within reach."""
+    made = np.random.default_rng(seed).integers(0, 256, (count, *SIZE, 3), dtype=np.uint8)
+    made[:, 0, :, :] = np.arange(count)[:, None, None]
+    return made
+
+
+def numbers(real: torch.Tensor) -> list[int]:
+    return to_uint8(real)[:, 0, 0, 0].tolist()
+
+
+def feed(mirror: bool = False, seed: int = 5, source: bool = False) -> Feed:
+    return Feed(Dataset(pictures(), "x", pictures(seed=1) if source else None), seed, "cpu", mirror)
+
+
+def same(a: Batch, b: Batch) -> bool:
+    return torch.equal(a.real, b.real) and (a.source is b.source or torch.equal(a.source, b.source))
+
+
+@pytest.mark.parametrize("batch", [1, 4, 13, 50])
+def test_each_epoch_shows_each_picture_once(batch):
+    shown = [
+        number for i in range(0, 4 * COUNT * batch, batch) for number in numbers(feed().batch(i, batch, SIZE).real)
+    ]
+    epochs = [shown[i : i + COUNT] for i in range(0, 4 * COUNT, COUNT)]
+    assert all(Counter(epoch) == Counter(range(COUNT)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 4
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**12), st.integers(1, 40), st.integers(1, 40), st.booleans())
+def test_only_the_position_counts_not_the_history(images, first, second, mirror):
+    used = feed(mirror, source=True)
+    used.batch(images + 999, 7, SIZE)
+    whole = feed(mirror, source=True).batch(images, first + second, SIZE)
+    parts = [used.batch(images, first, SIZE), used.batch(images + first, second, SIZE)]
+    assert same(whole, Batch(torch.cat([part.real for part in parts]), torch.cat([part.source for part in parts])))
+
+
+@pytest.mark.parametrize("count", [8, 7, 1])
+@pytest.mark.parametrize("world", [2, 3])
+def test_the_shares_of_the_ranks_make_up_the_batch(count, world):
+    shares = [feed(mirror=True, source=True).batch(100, count, SIZE, rank, world) for rank in range(world)]
+    real, source = (torch.cat(parts) for parts in zip(*((share.real, share.source) for share in shares), strict=True))
+    assert same(feed(mirror=True, source=True).batch(100, count, SIZE), Batch(real, source))
+
+
+def test_another_seed_gives_another_order():
+    orders = {tuple(numbers(feed(seed=seed).batch(0, COUNT, SIZE).real)) for seed in range(5)}
+    assert len(orders) == 5
+
+
+def test_batches_are_floats_in_channels_last_memory():
+    batch = feed().batch(0, 4, SIZE)
+    assert batch.real.dtype == torch.float32
+    assert batch.real.shape == (4, 3, *SIZE)
+    assert batch.real.is_contiguous(memory_format=torch.channels_last)
+    assert batch.source is None
+    chosen = numbers(batch.real)
+    assert torch.equal(to_uint8(batch.real), torch.from_numpy(pictures()[chosen]).permute(0, 3, 1, 2))
+
+
+def test_mirroring_is_a_fair_coin_for_each_position_and_keeps_pairs_together():
+    original = pictures()
+    paired = Feed(Dataset(original, "x", original), 5, "cpu", mirror=True)
+    batch = paired.batch(0, 40 * COUNT, SIZE)
+    assert torch.equal(batch.real, batch.source)
+    mirrored = []
+    for number, picture in zip(numbers(batch.real), to_uint8(batch.real).permute(0, 2, 3, 1).numpy(), strict=True):
+        straight = np.array_equal(picture, original[number])
+        assert straight or np.array_equal(picture, original[number, :, ::-1])
+        mirrored.append(not straight)
+    assert 0.4 < np.mean(mirrored) < 0.6  # 520 tosses: 4.5 standard deviations
+    assert mirrored[:COUNT] != mirrored[COUNT : 2 * COUNT]
+
+
+def test_without_mirroring_nothing_is_mirrored():
+    batch = feed().batch(0, 10 * COUNT, SIZE)
+    assert torch.equal(to_uint8(batch.real), torch.from_numpy(pictures()[numbers(batch.real)]).permute(0, 3, 1, 2))
+
+
+def test_integer_factors_are_means_over_whole_pixels():
+    full, half = feed().batch(0, 5, SIZE).real, feed().batch(0, 5, Size(4, 3)).real
+    means = full.reshape(5, 3, 4, 2, 3, 2).mean((3, 5))
+    assert torch.allclose(half, means, atol=1e-6)
+    assert half.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_other_factors_shrink_too_and_flat_stays_flat():
+    flat = Feed(Dataset(np.full((2, 8, 6, 3), 40, np.uint8), "x"), 0, "cpu")
+    real = flat.batch(0, 3, Size(5, 4)).real
+    assert real.shape == (3, 3, 5, 4)
+    assert (to_uint8(real) == 40).all()
+
+
+def test_a_larger_size_than_prepared_is_refused():
+    with pytest.raises(DataError, match="prepared at 6x8"):
+        feed().batch(0, 1, Size(9, 6))
+
+
+def test_reals_are_a_fixed_choice_and_sources_go_with_them():
+    paired = feed(source=True, mirror=True)
+    first, more = paired.reals(4, SIZE), paired.reals(9, SIZE)
+    assert first.dtype == torch.uint8
+    assert torch.equal(more[:4], first)
+    assert len(set(first[:, 0, 0, 0].tolist())) == 4
+    assert torch.equal(feed(source=True).reals(4, SIZE), first)
+    assert not torch.equal(feed(seed=6).reals(4, SIZE), first)
+    chosen = first[:, 0, 0, 0].tolist()
+    expected = torch.from_numpy(pictures(seed=1)[chosen]).permute(0, 3, 1, 2)
+    assert torch.equal(paired.sources(4, SIZE), to_float(expected))
+    assert feed().sources(4, SIZE) is None
+
+
+def test_reals_of_many_pictures_come_in_pieces(monkeypatch):
+    expected = feed().all_real(SIZE)
+    monkeypatch.setattr("artgen.data.feed._CHUNK", 3)
+    assert torch.equal(feed().all_real(SIZE), expected)
+    assert sorted(expected[:, 0, 0, 0].tolist()) == list(range(COUNT))
+    assert len(feed().reals(1000, SIZE)) == COUNT
+    assert feed().reals(2, Size(4, 3)).shape == (2, 3, 4, 3)
+
+
+def test_a_data_set_mapped_from_disk(tmp_path):
+    np.save(tmp_path / "x.npy", pictures())
+    mapped = Dataset(np.load(tmp_path / "x.npy", mmap_mode="r"), "x")
+    assert same(Feed(mapped, 5, "cpu").batch(3, 9, SIZE), feed().batch(3, 9, SIZE))
+
+
+def test_an_empty_data_set_is_refused():
+    with pytest.raises(DataError):
+        Feed(Dataset(pictures(0), "x"), 0, "cpu")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("resident", [True, False])
+def test_the_gpu_sees_the_same_pictures(monkeypatch, resident):
+    if not resident:
+        monkeypatch.setattr("artgen.data.feed._RESIDENT_SHARE", 0)
+    monkeypatch.setattr("artgen.data.feed._CHUNK", 5)
+    dataset = Dataset(pictures(), "x", pictures(seed=1))
+    on_gpu = Feed(dataset, 5, "cuda", mirror=True)
+    assert isinstance(on_gpu._real, torch.Tensor) == resident
+    batch, expected = on_gpu.batch(3, 20, SIZE), Feed(dataset, 5, "cpu", mirror=True).batch(3, 20, SIZE)
+    assert same(Batch(batch.real.cpu(), batch.source.cpu()), expected)
+    assert batch.real.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(on_gpu.all_real(SIZE).cpu(), Feed(dataset, 5, "cpu").all_real(SIZE))
