@@ -81,5 +81,3 @@ def _one_rank(rank, port, folder):
             update(lbfgs, lambda: (v - (1 + 2 * rank)).square())
         found["lbfgs"] = v.item()
     torch.save(found, Path(folder) / f"{rank}.pt")
-
-

@@ -74,7 +74,9 @@ def test_latents_are_drawn_from_the_global_generator(prior):
 def test_a_sample_is_the_largest_picture_in_range_and_in_full_precision():
     class Pyramid(Generator):
         def forward(self, given):
-            return torch.zeros(1, 3, 2, 2), torch.tensor([-3.0, 0.25, 3.0]).view(1, 3, 1, 1).expand(1, 3, 4, 4).bfloat16()
+            return torch.zeros(1, 3, 2, 2), torch.tensor([-3.0, 0.25, 3.0]).view(1, 3, 1, 1).expand(
+                1, 3, 4, 4
+            ).bfloat16()
 
     sample = Pyramid().sample(None)
     assert sample.dtype == torch.float32

@@ -191,9 +191,9 @@ def _opened(path: str | Path) -> Iterator[ImageFile]:
     except DataError:
         raise
     except OSError as error:
-        raise _refusal(path, error.strerror or str(error)) from error
+        raise _refusal(path, error.strerror or f"cannot be decoded: {error}") from error
     except Exception as error:  # Pillow raises nearly anything on a damaged file, struct.error and KeyError included
-        raise _refusal(path, str(error) or type(error).__name__) from error
+        raise _refusal(path, f"cannot be decoded: {str(error) or type(error).__name__}") from error
 
 
 def _refusal(path: str | Path, reason: str) -> DataError:

@@ -106,7 +106,8 @@ def shown(value: Any) -> str:
 
 def _expected(detail: ErrorDetails) -> str:
     if detail["type"] in _BOUNDS:
-        return _BOUNDS[detail["type"]].format(**detail["ctx"])
+        bounds = {name: f"{bound:g}" if isinstance(bound, float) else bound for name, bound in detail["ctx"].items()}
+        return _BOUNDS[detail["type"]].format(**bounds)
     return _EXPECTED.get(detail["type"], "")
 
 

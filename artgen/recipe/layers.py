@@ -64,20 +64,28 @@ class Layer:
             if merges:
                 self._merge(old, value, over, key)
                 continue
+            self._forget(old, key)
             below[name] = deepcopy(value)
-            self._forget(key)
+            self._adopt(value, key, over)
             self.origins[key] = over.place(key)
-            self.origins |= {other: origin for other, origin in over.origins.items() if other[: len(key)] == key}
 
-    def _forget(self, key: Key) -> None:
-        self.origins = {other: origin for other, origin in self.origins.items() if other[: len(key)] != key}
+    def _adopt(self, value: Any, key: Key, over: Layer) -> None:
+        if key in over.origins:
+            self.origins[key] = over.origins[key]
+        for name, inner in value.items() if isinstance(value, dict) else ():
+            self._adopt(inner, (*key, name), over)
+
+    def _forget(self, value: Any, key: Key) -> None:
+        self.origins.pop(key, None)
+        for name, inner in value.items() if isinstance(value, dict) else ():
+            self._forget(inner, (*key, name))
 
     def _forget_on(self, name: str) -> None:
         """Drop what `[on.DEVICE]` of the layers below says of a component that has been replaced."""
         sections = self.values.get("on")
         for device, tables in sections.items() if isinstance(sections, dict) else ():
-            if isinstance(tables, dict) and tables.pop(name, None) is not None:
-                self._forget(("on", device, name))
+            if isinstance(tables, dict):
+                self._forget(tables.pop(name, None), ("on", device, name))
 
 
 def read_layer(path: Path) -> tuple[Layer, list[Fault]]:
@@ -88,10 +96,10 @@ def read_layer(path: Path) -> tuple[Layer, list[Fault]]:
         if match := _LONG_KEY.search(text):
             raise ValueError(f"a key in line {text.count(chr(10), 0, match.start()) + 1} has over {MAX_DEPTH} parts")
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        return Layer({}), [Fault((), f"not valid TOML: {error}", file=origin.file)]
     except RecursionError:
         return Layer({}), [Fault((), f"tables or arrays are nested more than {MAX_DEPTH} deep", file=origin.file)]
+    except tomllib.TOMLDecodeError as error:
+        return Layer({}), [Fault((), f"not valid TOML: {error}", file=origin.file)]
     except (OSError, ValueError) as error:
         cause = error.strerror or str(error) if isinstance(error, OSError) else str(error)
         return Layer({}), [Fault((), cause[:1].lower() + cause[1:], file=origin.file)]

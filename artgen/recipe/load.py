@@ -163,7 +163,8 @@ def _lay_data(layer: Layer, data: str, plugins: Plugins) -> list[Fault]:
     if "path" in fields:
         over, faults = cleaned({"data": {label: {"path": data}}}, origin)
     else:
-        kept = {name: table.get(name, fields[name].default) for name in ("resolution", "mirror") if name in fields}
+        defaults = {name: field.default for name, field in fields.items() if not field.is_required()}
+        kept = {name: (defaults | table)[name] for name in ("resolution", "mirror") if name in defaults | table}
         over, faults = cleaned({"data": {"folder": {"path": data, **kept}}}, origin)
         over.origins |= {("data", "folder", name): layer.place(("data", label, name)) for name in kept if name in table}
     layer.lay(over)

@@ -16,7 +16,10 @@ from artgen.training import Clock, Phase
 
 
 class Upkeep(Protocol):
-    """What the loop calls after each step, on the first process only."""
+    """What the loop calls, on the first process only."""
+
+    def at_phase(self, clock: Clock) -> None:
+        """A phase begins, or goes on after a resume."""
 
     def after_step(self, before: Clock, clock: Clock, scalars: dict[str, Tensor]) -> None:
         """Record, preview and save what has become due between the two clocks."""
@@ -45,6 +48,8 @@ def train(job: Job, state: State | None, upkeep: Upkeep | None, wants_to_stop: C
         if state is not None:
             restore(job, state)
             state = None
+        if upkeep is not None:
+            upkeep.at_phase(clock)
         while clock.phase_images < phase.images:
             if distributed.any_rank(wants_to_stop()):
                 return clock

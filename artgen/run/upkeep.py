@@ -25,7 +25,6 @@ Show = Callable[[Clock, dict[str, float]], None]
 """Brings a progress line up to date; scalars are on the host."""
 
 _RECORDS_A_RUN = 500
-_KEPT_CHECKPOINTS = 3
 _REFUSALS_BORNE = 20
 
 
@@ -38,6 +37,10 @@ class RunUpkeep:
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, int] = {}
         self.refused_before = float(job.update.refused)
+
+    def at_phase(self, clock: Clock) -> None:
+        if clock.images == 0:
+            self.preview(clock)  # so that there is something to look at from the first minute on
 
     def after_step(self, before: Clock, clock: Clock, scalars: dict[str, Tensor]) -> None:
         for name, value in scalars.items():
@@ -112,7 +115,7 @@ class RunUpkeep:
         state = capture(self.job, clock)
         info = asdict(clock) | {"recipe": self.job.recipe.fingerprint, "data": state.data}
         path = checkpoint.save(self.folder.checkpoints, state.parts, info)
-        checkpoint.prune(self.folder.checkpoints, keep=_KEPT_CHECKPOINTS)
+        checkpoint.prune(self.folder.checkpoints)
         self.plugins.event("artgen_saved", folder=self.folder, checkpoint=path, images=clock.images)
         return path
 

@@ -25,7 +25,7 @@ PAIRS = 128
 
 
 class Diversity:
-    """Variety. Values: `ms_ssim_fake`, `ms_ssim_real`, and `diversity`, (1 - fake) / (1 - real): 1 is the data's own."""
+    """Variety. Values: `ms_ssim_fake`, `ms_ssim_real`, and `diversity`, (1 - fake) / (1 - real): 1 for the data."""
 
     def __init__(self, options: DiversityOptions) -> None:
         self.options = options

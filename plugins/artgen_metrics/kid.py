@@ -32,6 +32,11 @@ class Kid:
         """
         if features is None:  # the core has seen to it: needs_features
             raise TypeError("kid needs a feature network")
+        for name, pictures in (("made", fake), ("real", real)):
+            if len(pictures) < 2:
+                raise DataError(
+                    f"{len(pictures)} {name} picture(s) to measure", place="metrics.kid", remedy="Give at least 2."
+                )
         real = real[torch.randperm(len(real))[: self.options.real_pictures].to(real.device)]
         draws = kernel_distance(embed(fake, features), embed(real, features), self.options.resamples) * 1000
         low, high = draws[1:].nanquantile(draws.new_tensor([0.025, 0.975])).tolist()
@@ -62,15 +67,7 @@ def kernel_distance(fake: Tensor, real: Tensor, resamples: int = 0) -> Tensor:
 
     Returns:
         (1 + resamples,): the estimate first, then the estimate of each draw.
-
-    Raises:
-        DataError: There are fewer than two vectors on a side.
     """
-    for name, vectors in (("made", fake), ("real", real)):
-        if len(vectors) < 2:
-            raise DataError(
-                f"{len(vectors)} {name} picture(s) to measure", place="metrics.kid", remedy="Give at least 2."
-            )
     w_f, w_r = _counts(fake, resamples), _counts(real, resamples)
     return (
         _mean_kernel(fake, w_f, fake, w_f, same=True)

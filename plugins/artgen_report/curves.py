@@ -171,5 +171,5 @@ def _curve(frame: _Frame, number: int, every: Sequence[Bin]) -> str:
 def _legend(number: int, line: Line) -> str:
     values = [value for _, value in line.points]
     span = f"between {figure(min(values))} and {figure(max(values))}"
-    name = f"{text(line.name)} " if line.name else ""
+    name = f"<span>{text(line.name)}</span>" if line.name else ""
     return f'<li><i class="c{number}"></i>{name}<b>{figure(values[-1])}</b> <small>{span}</small></li>'

@@ -62,7 +62,7 @@ def figures_table(figures: Mapping[str, Any], metrics: Mapping[str, str]) -> str
     for key in list(figures)[:_MOST_FIGURES]:
         label, _, name = key.partition("/")
         component = metrics.get(label, label).rpartition(":")[2]
-        better, meaning = _MEANINGS.get(f"{component}/{re.sub(r'[0-9]+$', '#', name)}", ("", ""))
+        better, meaning = _MEANINGS.get(f"{component}/" + re.sub("[0-9]+$", "#", name), ("", ""))
         value = finite(figures[key])
         shown = "not finite" if value is None else figure(value)
         # Of a figure at several levels the first row speaks for all.

@@ -15,6 +15,7 @@ from artgen.errors import DataError
 
 _QUALITIES = (90, 80, 65)
 _SMALLEST_PX = 16
+_PNG = b"\x89PNG\r\n\x1a\n"
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ class Inlined:
 
 
 def inline(file: Path, longest_px: int, limit_bytes: int, *, corner: bool = False) -> Inlined | None:
-    """A picture file for the page: as PNG without loss where that is small enough, else as JPEG.
+    """A picture file for the page: a PNG that is small enough as it is, anything else as JPEG.
 
     Args:
         file: The picture.
@@ -64,23 +65,24 @@ def _inlined(file: Path, state: tuple[int, int], longest_px: int, limit_bytes: i
     height, width = picture.shape[:2]
     if corner:
         picture = picture[: (height + 1) // 2, : (width + 1) // 2]
-    kind, content = _packed(_at_most(picture, longest_px), limit_bytes)
+    size_bytes = state[1]
+    as_it_is = not corner and max(height, width) <= longest_px and size_bytes <= limit_bytes
+    if as_it_is and (content := file.read_bytes()).startswith(_PNG):
+        kind = "png"
+    else:
+        kind, content = "jpeg", _jpeg(_at_most(picture, longest_px), limit_bytes)
     return Inlined(f"data:image/{kind};base64,{base64.b64encode(content).decode()}", width, height)
 
 
-def _packed(picture: Picture, limit_bytes: int) -> tuple[str, bytes]:
-    # A PNG is only tried where it has a chance: noise of this size would be about as large.
-    if picture.size <= 3 * limit_bytes:
-        content = _encoded(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 6])
-        if len(content) <= limit_bytes:
-            return "png", content
+def _jpeg(picture: Picture, limit_bytes: int) -> bytes:
+    """A JPEG of at most so many bytes: first it gets coarser, then smaller."""
     while True:
         for quality in _QUALITIES:
-            content = _encoded(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
-            if len(content) <= limit_bytes:
-                return "jpeg", content
-        if max(picture.shape[:2]) <= _SMALLEST_PX:
-            return "jpeg", content
+            _, encoded = cv2.imencode(
+                ".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
+            )
+            if encoded.size <= limit_bytes or max(picture.shape[:2]) <= _SMALLEST_PX:
+                return encoded.tobytes()
         picture = _at_most(picture, max(picture.shape[:2]) * 2 // 3)
 
 
@@ -88,8 +90,3 @@ def _at_most(picture: Picture, longest_px: int) -> Picture:
     height, width = picture.shape[:2]
     share = min(1.0, longest_px / max(height, width))
     return resize(picture, (max(1, round(height * share)), max(1, round(width * share))))
-
-
-def _encoded(form: str, picture: Picture, settings: list[int]) -> bytes:
-    _, content = cv2.imencode(form, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), settings)
-    return content.tobytes()

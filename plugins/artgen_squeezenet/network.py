@@ -9,10 +9,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from artgen import DataError
 from artgen.training import Features
 from artgen_squeezenet import SqueezeNetOptions
 from artgen_squeezenet.weights import load_weights
 
+SMALLEST_PX = 17
 VECTOR = 512
 """Length of what `embed` returns."""
 
@@ -70,9 +72,18 @@ class SqueezeNet(Features):
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
         """Activations of pictures (N, 3, H, W) in [-1, 1]: after the first convolution and after each fire module.
 
-        The nine have 64, 128, 128, 256, 256, 384, 384, 512, 512 channels; their sides are about H / 2, H / 4 (twice), H / 8
-        (twice) and H / 16. Pictures have at least 17 px a side.
+        The nine have 64, 128, 128, 256, 256, 384, 384, 512 and 512 channels; their sides are about H / 2, H / 4 (two),
+        H / 8 (two) and H / 16 (four).
+
+        Raises:
+            DataError: The pictures are smaller than 17 px on a side: nothing is left of them.
         """
+        if min(pictures.shape[2:]) < SMALLEST_PX:
+            raise DataError(
+                f"pictures of {pictures.shape[3]}x{pictures.shape[2]} px are too small",
+                place="features.squeezenet",
+                remedy=f"It needs {SMALLEST_PX} px a side: raise `resolution`.",
+            )
         x = ((pictures + 1) / 2 - self.mean) / self.deviation
         activations = []
         for layer in self.features:

@@ -1,0 +1,262 @@
+"""Recipes become complete, typed values; layers lie over each other in the promised order."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+
+import pytest
+
+from artgen import RecipeError
+from artgen.recipe import DEVICES, bundled_recipes, load_recipe
+
+from .toys import RECIPE, toys
+
+
+@pytest.fixture(scope="module")
+def plugins():
+    return toys()
+
+
+@pytest.fixture
+def load(tmp_path, plugins):
+    """Write files and load the first, `recipe.toml`."""
+
+    def load(recipe=RECIPE, device="cpu", overrides=(), data=None, **files):
+        for name, text in files.items():
+            (tmp_path / f"{name}.toml").write_text(text)
+        (tmp_path / "recipe.toml").write_text(recipe)
+        return load_recipe(
+            tmp_path / "recipe.toml", device=device, overrides=overrides, data=data, plugins=plugins
+        )
+
+    return load
+
+
+def test_a_recipe_is_complete(load, tmp_path):
+    recipe = load()
+    assert (recipe.name, recipe.source) == ("recipe", tmp_path / "recipe.toml")
+    assert (recipe.title, recipe.seed, recipe.description) == ("A toy", 3, "")
+    assert recipe.data.label == "painted"
+    assert recipe.data.options.size == (32, 32)
+    assert recipe.generator.options.width == 8
+    assert recipe.generator.options.slope == 0.2
+    assert recipe.critic.component.name == "judge"
+    assert recipe.critic.options.width == 64
+    assert recipe.augment is None
+    assert recipe.features is None
+    assert [loss.label for loss in recipe.losses] == ["logistic", "penalty"]
+    assert recipe.losses[1].options.weight == 10.0
+    assert [(phase.images, phase.size) for phase in recipe.phases] == [(1000, (32, 32)), (21, (48, 64))]
+    assert recipe.run.preview_images == 20_000
+    assert [metric.label for metric in recipe.metrics] == ["swd"]
+
+
+def test_a_recipe_is_frozen(load):
+    recipe = load()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        recipe.seed = 4
+    with pytest.raises(ValueError, match="frozen"):
+        recipe.generator.options.width = 9
+
+
+MORE = """
+description = '''Two lines,
+"quoted" \\ and é'''
+[critic.patch]
+[augment.flip]
+note = "kept"
+start = "weights.bin"
+rate = { a = 1, b = 2.5e-7 }
+[features.filters]
+[metrics.kid]
+"""
+
+
+def test_the_resolved_recipe_reads_back_equal(load, tmp_path, plugins):
+    description, tables = MORE.split("[critic", 1)
+    recipe = load(
+        f"{description}{RECIPE}[critic{tables}"
+        "[losses.mine]\nuse = 'Toys:logistic'\nweight = 0.1\n[on.cpu.run]\nprecision = 'bf16'\n"
+    )
+    (tmp_path / "run").mkdir()
+    stored = tmp_path / "run" / "resolved.toml"
+    stored.write_text(recipe.to_toml())
+    for device in DEVICES:
+        again = load_recipe(str(stored), device=device, plugins=plugins)
+        assert again == recipe
+        assert again.fingerprint == recipe.fingerprint
+        assert again.to_toml() == recipe.to_toml()
+    assert again.augment.options.start == str(tmp_path / "weights.bin")
+    assert again.run.precision == "bf16"
+    assert again.losses[2].label == "mine"
+
+
+def test_the_fingerprint_follows_the_pixels(load):
+    prints = {
+        load().fingerprint,
+        load(overrides=["seed=4"]).fingerprint,
+        load(overrides=["generator.conv.slope=0.3"]).fingerprint,
+        load(overrides=["losses.penalty.every=1"]).fingerprint,
+    }
+    assert len(prints) == 4
+    assert load(overrides=["title=Other", "description=words"]).fingerprint in prints
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("note=plain words", "plain words"),
+        ("note='8'", "8"),
+        ("note=", ""),
+        ("note=a=b", "a=b"),
+        ("width=16", 16),
+        ("slope=2", 2.0),
+        ("layers=[4, 5]", (4, 5)),
+        ("rate={a=1}", {"a": 1.0}),
+        ("activation=leaky", "leaky"),
+    ],
+)
+def test_set_takes_any_toml_value_and_bare_words(load, argument, value):
+    field = argument.partition("=")[0]
+    recipe = load(overrides=[f"generator.conv.{argument}"])
+    assert getattr(recipe.generator.options, field) == value
+    assert recipe.generator.options.width == (16 if field == "width" else 8)
+
+
+def test_set_replaces_arrays_and_chosen_components(load):
+    recipe = load(overrides=["phase=[{images=5,batch=5}]", "generator.dense.width=4", "generator.dense.slope=1"])
+    assert [phase.images for phase in recipe.phases] == [5]
+    assert recipe.generator.component.name == "dense"
+    assert (recipe.generator.options.width, recipe.generator.options.slope) == (4, 1.0)
+
+
+def test_precedence(load):
+    base = RECIPE + "[run]\npreview_images = 1\ncheckpoint_images = 1\nevaluate_images = 1\nevaluate_samples = 2\n"
+    child = (
+        "extends = 'base.toml'\n[run]\ncheckpoint_images = 2\nevaluate_images = 2\nevaluate_samples = 3\n"
+        "[on.cpu.run]\nevaluate_images = 3\nevaluate_samples = 4\n[on.cuda.run]\nevaluate_images = 99\n"
+    )
+    run = load(child, overrides=["run.evaluate_samples=5"], base=base).run
+    assert (run.preview_images, run.checkpoint_images, run.evaluate_images, run.evaluate_samples) == (1, 2, 3, 5)
+    assert run.precision == "auto"
+    assert load(child, device="mps", base=base).run.evaluate_images == 2
+
+
+def test_extends_merges_tables_and_replaces_arrays_and_chosen_components(load):
+    child = """
+        extends = ["base.toml", "more.toml"]
+        [generator.dense]
+        [losses.penalty]
+        weight = 5
+        [[phase]]
+        images = 8
+        batch = 4
+    """
+    recipe = load(child, base=RECIPE + "[on.cpu.generator.conv]\nwidth = 2\n", more="seed = 9\n[augment.flip]\n")
+    assert recipe.seed == 9
+    assert recipe.augment.label == "flip"
+    assert recipe.generator.label == "dense"  # and what [on.cpu] said of the former generator is gone with it
+    assert recipe.generator.options.width == 64
+    assert (recipe.losses[1].options.weight, recipe.losses[1].options.every) == (5.0, 16)
+    assert len(recipe.phases) == 1
+
+
+def test_a_recipe_that_two_parents_share_does_not_undo_the_first(load):
+    recipe = load(
+        "extends = ['first.toml', 'second.toml']",
+        first="extends = 'base.toml'\n[generator.conv]\nwidth = 1",
+        second="extends = 'base.toml'\nseed = 7",
+        base=RECIPE.replace("width = 8", "slope = 0.1"),
+    )
+    assert (recipe.generator.options.width, recipe.generator.options.slope, recipe.seed) == (1, 0.1, 7)
+
+
+def test_a_section_of_a_device_replaces_a_chosen_component(load):
+    text = RECIPE + "[on.cuda.generator.dense]\nwidth = 2\n[[on.cuda.phase]]\nimages = 1\nbatch = 1\n"
+    assert load(text).generator.label == "conv"
+    cuda = load(text, device="cuda")
+    assert (cuda.generator.label, cuda.generator.options.width, len(cuda.phases)) == ("dense", 2, 1)
+
+
+def test_data_fills_the_path_or_puts_a_folder_in_its_place(load, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    swapped = load(RECIPE.replace("resolution = 32", "resolution = 32\nmirror = true"), data="pictures").data
+    assert (swapped.label, swapped.options.path) == ("folder", str(tmp_path / "pictures"))
+    assert (swapped.options.resolution, swapped.options.mirror) == (32, True)
+    text = RECIPE.replace("[data.painted]", "[data.mine]\nuse = 'folder'\npattern = '*.png'\npath = 'old'")
+    filled = load(text, data=str(tmp_path / "new")).data
+    assert (filled.label, filled.use, filled.options.path) == ("mine", "folder", str(tmp_path / "new"))
+    assert filled.options.pattern == "*.png"
+
+
+def test_relative_paths_start_where_they_are_written(load, monkeypatch, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "deep").mkdir()
+    base = RECIPE.replace("width = 8", "start = 'weights.bin'\nalso = ['a', '../b', '/c']")
+    (tmp_path / "deep" / "base.toml").write_text(base)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    options = load("extends = 'deep/base.toml'").generator.options
+    assert options.start == str(tmp_path / "deep" / "weights.bin")
+    assert options.also == [str(tmp_path / "deep" / "a"), str(tmp_path / "b"), "/c"]
+    options = load("extends = 'deep/base.toml'", overrides=["generator.conv.start=here.bin"]).generator.options
+    assert options.start == str(tmp_path / "elsewhere" / "here.bin")
+    options = load("extends = 'deep/base.toml'\n[generator.conv]\nstart = 'mine.bin'").generator.options
+    assert options.start == str(tmp_path / "mine.bin")
+    assert load(overrides=["generator.conv.start=~/x"]).generator.options.start == os.path.expanduser("~/x")
+    assert load().generator.options.start == ""
+
+
+def test_use_gives_labels_of_ones_own(load):
+    recipe = load(
+        RECIPE.replace("[generator.conv]", "[generator.mine]\nuse = 'conv'").replace("[losses.penalty]", "")
+        + "[losses.gentle]\nuse = 'penalty'\nweight = 0.1\n[losses.strong]\nuse = 'penalty'\nweight = 7\n"
+    )
+    assert (recipe.generator.label, recipe.generator.component.name) == ("mine", "conv")
+    assert [(loss.label, loss.options.weight) for loss in recipe.losses[1:]] == [("gentle", 0.1), ("strong", 7.0)]
+
+
+def test_a_named_critic_takes_the_place_of_the_partner(load):
+    recipe = load(RECIPE + "[critic.patch]\nwidth = 3")
+    assert (recipe.critic.label, recipe.critic.options.width) == ("patch", 3)
+
+
+def test_a_generator_without_partner_needs_no_critic_where_none_is_trained(load):
+    text = RECIPE.replace("[generator.conv]\nwidth = 8", "[generator.canvas]").replace("game", "alone")
+    recipe = load(text.replace("[losses.logistic]\n[losses.penalty]\nweight = 10\nevery = 16", ""))
+    assert recipe.critic is None
+    assert recipe.losses == ()
+
+
+@pytest.mark.parametrize("name", bundled_recipes())
+@pytest.mark.parametrize("device", DEVICES)
+def test_every_bundled_recipe_is_without_fault(name, device, tmp_path):
+    recipe = load_recipe(name, device=device)
+    assert recipe.name == name
+    assert recipe.title
+    (tmp_path / "again.toml").write_text(recipe.to_toml())
+    assert load_recipe(tmp_path / "again.toml") == recipe
+
+
+def test_a_recipe_may_extend_a_bundled_one(tmp_path):
+    name = next(iter(bundled_recipes()))
+    (tmp_path / "mine.toml").write_text(f"extends = '{name}'\nseed = 12345\n")
+    recipe = load_recipe(tmp_path / "mine.toml")
+    assert (recipe.seed, recipe.title) == (12345, load_recipe(name).title)
+
+
+def test_an_unknown_name_gives_the_nearest():
+    with pytest.raises(RecipeError, match="Did you mean 'rembrandt'"):
+        load_recipe("rembrant")
+
+
+def test_checking_loads_no_heavy_package():
+    code = (
+        "import sys\nfrom artgen.recipe import bundled_recipes, load_recipe\n"
+        "for name in bundled_recipes(): load_recipe(name)\n"
+        "sys.exit(', '.join({'torch', 'numpy', 'cv2', 'kornia', 'tomli_w'} & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
