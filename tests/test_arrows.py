@@ -28,7 +28,7 @@ def module_of(path):
 
 
 def imports(path, *, typing=True):
-    """Every name that a file imports, in full: `artgen.training.Clock`. With `typing=False` those of type checks not."""
+    """Every name that a file imports, in full: `artgen.training.Clock`. `typing=False` leaves type checks out."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     skipped = set()
     for node in ast.walk(tree):

@@ -61,7 +61,10 @@ BROKEN = {
     "deep recursion at import": ("def f(): f()\nf()", "RecursionError"),
     "no hook": ("x = 1", "it implements no hook"),
     "unmarked hook": ("def artgen_losses(): return []", "artgen_losses is not marked with @artgen.hookimpl"),
-    "unknown hook": ("@hookimpl\ndef artgen_loses(): return []", "unknown hook artgen_loses; did you mean artgen_losses?"),
+    "unknown hook": (
+        "@hookimpl\ndef artgen_loses(): return []",
+        "unknown hook artgen_loses; did you mean artgen_losses?",
+    ),
     "unknown argument": ("@hookimpl\ndef artgen_saved(foldr): pass", "foldr"),
     "keyword-only": ("@hookimpl\ndef artgen_saved(*, folder): pass", "argument 'folder' is keyword-only"),
     "variadic": ("@hookimpl\ndef artgen_saved(**all): pass", "argument 'all' is keyword-only or variadic"),
@@ -93,12 +96,19 @@ BROKEN = {
         "Loose changes the model_config",
     ),
     "reserved field": (
-        "class Used(Options):\n    use: int = 1\n@hookimpl\ndef artgen_generators():\n    return [component(options=Used)]",
+        "class Used(Options):\n    use: int = 1\n"
+        "@hookimpl\ndef artgen_generators():\n    return [component(options=Used)]",
         "has a field 'use'",
     ),
-    "bad factory": ("@hookimpl\ndef artgen_generators():\n    return [component(factory='toy')]", "package.module:attribute"),
+    "bad factory": (
+        "@hookimpl\ndef artgen_generators():\n    return [component(factory='toy')]",
+        "package.module:attribute",
+    ),
     "bad partner": ("@hookimpl\ndef artgen_generators():\n    return [component(partner='A B')]", "partner"),
-    "bad side": ("@hookimpl\ndef artgen_generators():\n    return [component(needs={'both': ()})]", "'needs' and 'gives'"),
+    "bad side": (
+        "@hookimpl\ndef artgen_generators():\n    return [component(needs={'both': ()})]",
+        "'needs' and 'gives'",
+    ),
     "bad fields": (
         "@hookimpl\ndef artgen_generators():\n    return [component(needs={'critic': 'real'})]",
         "a tuple of names",
@@ -174,7 +184,12 @@ def test_two_plugins_may_claim_one_component_until_it_is_used(install):
     assert "'zoo_first' (artgen-zoo-first 1.2) and 'zoo_second' (artgen-zoo-second 1.2)" in str(caught.value)
     assert '"artgen-zoo-first:toy"' in str(caught.value)
     first, second = one(plugins, "zoo_first"), one(plugins, "zoo_second")
-    for name in ("artgen-zoo-second:toy", "artgen_zoo.second:toy", "zoo_second:toy", "artgen-zoo-second:zoo_second:toy"):
+    for name in (
+        "artgen-zoo-second:toy",
+        "artgen_zoo.second:toy",
+        "zoo_second:toy",
+        "artgen-zoo-second:zoo_second:toy",
+    ):
         assert plugins.component("generator", name) is second.components[0]
     named = plugins.components("generator")
     assert named["artgen-zoo-first:toy"] is first.components[0]
@@ -215,14 +230,18 @@ def test_an_unknown_component_is_told_with_the_nearest():
 
 def test_a_missing_component_may_belong_to_a_broken_plugin(install):
     install("zoo_broken", "import no_such_package")
-    with pytest.raises(PluginError, match="may belong to a broken plugin: 'zoo_broken' .ModuleNotFoundError") as caught:
+    with pytest.raises(
+        PluginError, match=r"may belong to a broken plugin: 'zoo_broken' .ModuleNotFoundError"
+    ) as caught:
         Plugins().component("loss", "quite-another")
     assert not isinstance(caught.value, UnknownComponentError)
 
 
 def test_a_component_of_a_broken_plugin_names_it(install):
     install("zoo_broken", TOY + "@hookimpl\ndef artgen_losses(): return 1\n")
-    with pytest.raises(PluginError, match="comes from the plugin 'zoo_broken' .*, which is broken: artgen_losses returned"):
+    with pytest.raises(
+        PluginError, match=r"comes from the plugin 'zoo_broken' .*, which is broken: artgen_losses returned"
+    ):
         Plugins().component("generator", "toy")
 
 
@@ -232,7 +251,7 @@ def test_without_an_install_the_remedy_is_to_install():
 
 
 def test_a_factory_that_cannot_be_imported_names_the_component():
-    with pytest.raises(PluginError, match="loss 'hinge' .no.module:Loss.: ModuleNotFoundError"):
+    with pytest.raises(PluginError, match=r"loss 'hinge' .no\.module:Loss.: ModuleNotFoundError"):
         Plugins([Toys()], points=()).component("loss", "hinge").load()
 
 

@@ -231,9 +231,9 @@ def _rgb(image: Image.Image) -> Image.Image:
         drawn = _in_srgb(image.convert("RGBA"), image)
         paper = Image.new("RGBA", drawn.size, (*ALPHA_OVER, 255))
         return Image.alpha_composite(paper, drawn).convert("RGB")
-    if image.mode not in ("L", "RGB", "CMYK"):
-        return _in_srgb(image.convert("RGB"), image)
-    return _in_srgb(image, image).convert("RGB")
+    known = image if image.mode in ("L", "RGB", "CMYK") else image.convert("RGB")
+    picture = _in_srgb(known, image)
+    return picture if picture.mode == "RGB" else picture.convert("RGB")  # converting RGB to RGB would copy it
 
 
 def _in_srgb(picture: Image.Image, file: Image.Image) -> Image.Image:

@@ -131,8 +131,7 @@ class _Frame:
 def _frame(binned: Sequence[Sequence[Bin]]) -> _Frame:
     low, high = limits(edge for every in binned for one in every for edge in (one.low, one.high))
     places = [one.x for every in binned for one in every]
-    first, last = min(places), max(places)
-    first = 0.0 if 0 < first < last / 4 else first
+    first, last = min(0.0, *places), max(places)  # from 0 on, so that the charts of a run can be compared
     return _Frame(first, last if last > first else first + max(1.0, abs(first)), low, high)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from itertools import pairwise
 
 import pytest
 import torch
@@ -64,11 +65,11 @@ def test_the_critic_is_the_net_that_the_options_describe():
 
 def test_parameter_counts_of_the_defaults_at_28_px():
     units = [100, 256, 512, 1024, 3 * 28 * 28]
-    linear = sum(before * after + after for before, after in zip(units, units[1:], strict=False))
+    linear = sum(before * after + after for before, after in pairwise(units))
     assert count(DenseGenerator(GeneratorOptions(), Size(28, 28))) == linear + 2 * 512 + 2 * 1024
     assert count(DenseGenerator(GeneratorOptions(batch_norm=False), Size(28, 28))) == linear
     units = [3 * 28 * 28, 1024, 512, 256, 1]
-    linear = sum(before * after + after for before, after in zip(units, units[1:], strict=False))
+    linear = sum(before * after + after for before, after in pairwise(units))
     assert count(DenseCritic(CriticOptions(), Size(28, 28))) == linear
 
 

@@ -96,7 +96,7 @@ def test_too_few_pictures_are_refused(metric):
 
 
 def kid_by_loops(fake, real):
-    """Equation 4 of Binkowski et al. 2018, pair by pair."""
+    """The unbiased estimate of Binkowski et al. 2018, pair by pair."""
 
     def k(x, y):
         return (float(np.dot(x, y)) / len(x) + 1) ** 3

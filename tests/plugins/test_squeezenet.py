@@ -6,12 +6,16 @@ import pickle
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 from torch.nn.functional import conv2d, max_pool2d
 
 from artgen import DataError, field_help
+from artgen.data.pixels import to_float
+from artgen_metrics.kid import kernel_distance
 from artgen_squeezenet import SqueezeNetOptions, artgen_features
 from artgen_squeezenet.network import SqueezeNet, build
 
@@ -108,7 +112,7 @@ def broadcast(state):
 
 
 def nan(state):
-    state["features.0.bias"] = torch.full((64,), torch.nan)
+    state["features.0.bias"] = torch.zeros(64).index_fill(0, torch.tensor(5), torch.nan)
 
 
 def whole(state):
@@ -165,9 +169,21 @@ def test_what_is_no_file_or_too_large_is_refused(tmp_path):
         with pytest.raises(DataError, match="no such file"):
             built(path)
     with (tmp_path / "large.pt").open("wb") as file:
-        file.truncate(10**12)
+        file.truncate(16_000_001)
     with pytest.raises(DataError, match="larger than"):
         built(tmp_path / "large.pt")
+
+
+def test_real_halves_are_near_zero_and_blurred_ones_far(shared_data):
+    """The scale of the house: 0 +- 5 for halves of the painted faces, times 1000, and over 1000 for blurred ones."""
+    files = sorted((shared_data / "faces" / "painted64").glob("*.jpg"))[::3]
+    real = torch.stack([torch.from_numpy(np.array(Image.open(file).convert("RGB"))) for file in files])
+    real = real.permute(0, 3, 1, 2)[torch.randperm(len(real))]
+    blurred = torch.nn.functional.avg_pool2d(real.float(), 5, 1, 2).to(torch.uint8)
+    network = built(shared_data / "weights" / "squeezenet1_1_features.pt")
+    half, other, soft = (network.embed(to_float(x)).double() for x in (real[:156], real[156:], blurred[:156]))
+    assert abs(kernel_distance(half, other).item()) < 0.06
+    assert kernel_distance(soft, other).item() > 1
 
 
 def test_the_pinned_weights_tell_a_picture_from_its_noise(shared_data):

@@ -34,7 +34,9 @@ ONE_FAULT = {
     "misspelt option": ("width = 8", "widht = 8", "generator.conv.widht", "unknown key 'widht'", "'width'"),
     "quite unknown option": ("width = 8", "zzz = 8", "generator.conv.zzz", "unknown key 'zzz'", "Known here: 'width'"),
     "option of none": ("[metrics.swd]", "[metrics.swd]\nzzz = 8", "metrics.swd.zzz", "unknown key", ""),
-    "text for a number": ("width = 8", "width = '8'", "generator.conv.width", 'expected an integer, found "8"', "Channels"),
+    "text for a number": (
+        "width = 8", "width = '8'", "generator.conv.width", 'expected an integer, found "8"', "Channels",
+    ),
     "fraction": ("width = 8", "width = 8.5", "generator.conv.width", "expected an integer, found 8.5", ""),
     "true for a number": ("width = 8", "width = true", "generator.conv.width", "expected an integer, found true", ""),
     "number for text": ("width = 8", "note = 8", "generator.conv.note", "expected text in quotes, found 8", ""),
@@ -50,8 +52,12 @@ ONE_FAULT = {
     "wrong union": ("width = 8", "rate = 'x'", "generator.conv.rate", 'expected a number or a table, found "x"', ""),
     "wrong in union": ("width = 8", "rate = {a = 'x'}", "generator.conv.rate.a", "expected a number", ""),
     "unknown component": ("[generator.conv]", "[generator.conf]", "generator.conf", "the generator 'conf'", "'conv'"),
-    "unknown loss": ("[losses.logistic]", "[losses.logistics]", "losses.logistics", "the loss 'logistics'", "'logistic'"),
-    "component of another kind": ("[metrics.swd]", "[metrics.filters]", "metrics.filters", "the metric 'filters'", "'kid'"),
+    "unknown loss": (
+        "[losses.logistic]", "[losses.logistics]", "losses.logistics", "the loss 'logistics'", "'logistic'",
+    ),
+    "component of another kind": (
+        "[metrics.swd]", "[metrics.filters]", "metrics.filters", "the metric 'filters'", "'kid'",
+    ),
     "unknown use": ("width = 8", "use = 'conf'", "generator.conv.use", "the generator 'conf'", "'conv'"),
     "use is no name": ("width = 8", "use = 3", "generator.conv.use", "expected the name of a generator, found 3", ""),
     "bad label": ("[metrics.swd]", "[metrics.'a/b']\nuse='swd'", "metrics.a/b", "label 'a/b'", ""),
@@ -77,7 +83,9 @@ ONE_FAULT = {
     "fade over one": ("fade = 0.5", "fade = 1.5", "phase.1.fade", "expected 1 or less, found 1.5", ""),
     "data out of bounds": ("resolution = 32", "resolution = 2", "data.painted", "resolution 2 is outside", ""),
     "data without path": ("[data.painted]", "[data.folder]", "data.folder.path", "the key 'path' is required", ""),
-    "no table": ("[metrics.swd]", "[metrics]\nswd = 1", "metrics.swd", "expected a table [metrics.swd], found 1", "'kid'"),
+    "no table": (
+        "[metrics.swd]", "[metrics]\nswd = 1", "metrics.swd", "expected a table [metrics.swd], found 1", "'kid'",
+    ),
     "name for a table": (
         "[generator.conv]\nwidth = 8", "", "generator", "the recipe names no generator", "there is 'canvas', 'conv'",
     ),
@@ -87,9 +95,12 @@ ONE_FAULT = {
         "Losses that suit this trainer: 'logistic'",
     ),
     "no loss for a side": ("[losses.logistic]\n", "", "losses", "no loss judges the generator", "'logistic'"),
-    "metric without features": ("[metrics.swd]", "[metrics.kid]", "metrics.kid", "measures in a feature space", "'filters'"),
+    "metric without features": (
+        "[metrics.swd]", "[metrics.kid]", "metrics.kid", "measures in a feature space", "'filters'",
+    ),
     "generator without critic": (
-        "[generator.conv]\nwidth = 8", "[generator.canvas]", "critic", "needs a critic, and 'canvas' brings none", "'judge'",
+        "[generator.conv]\nwidth = 8", "[generator.canvas]", "critic",
+        "needs a critic, and 'canvas' brings none", "'judge'",
     ),
     "partner that is missing": (
         "[generator.conv]\nwidth = 8", "[generator.orphan]", "generator.orphan", "the critic 'nobody'", "'judge'",
@@ -100,7 +111,9 @@ ONE_FAULT = {
     "extends nothing": ("title =", "extends = 'x.toml'\ntitle =", "extends", "there is no such file", "Bundled"),
     "extends itself": ("title =", "extends = 'recipe.toml'\ntitle =", "extends", "extends this one", ""),
     "extends in a section": ("[metrics.swd]", "[on.cpu]\nextends = 'x'", "on.cpu.extends", "only at the top", ""),
-    "fault in a section": ("[metrics.swd]", "[on.cpu.generator.conv]\nwidth = 0", "on.cpu.generator.conv.width", "1 or", ""),
+    "fault in a section": (
+        "[metrics.swd]", "[on.cpu.generator.conv]\nwidth = 0", "on.cpu.generator.conv.width", "1 or", "",
+    ),
 }  # fmt: skip
 
 

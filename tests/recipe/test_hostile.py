@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from artgen import RecipeError
-from artgen.recipe import DEVICES, Recipe, load_recipe
+from artgen.recipe import DEVICES, load_recipe
 
 from .toys import RECIPE, toys
 
@@ -105,11 +105,10 @@ def test_recipes_that_multiply(tmp_path):
     assert "32 in all" in refused(tmp_path / "0.toml")
 
 
-NAMES = st.sampled_from(
-    "title seed data painted folder path resolution augment flip generator conv canvas width rate layers start note use "
-    "critic judge features filters losses logistic weight every trainer game metrics kid phase images steps batch fade "
-    "run precision on cpu cuda extends".split()
-) | st.text(max_size=4)
+WORDS = """title seed data painted folder path resolution augment flip generator conv canvas width rate layers start
+    note use critic judge features filters losses logistic weight every trainer game metrics kid phase images steps
+    batch fade run precision on cpu cuda extends"""
+NAMES = st.sampled_from(WORDS.split()) | st.text(max_size=4)
 SCALARS = (
     st.integers()
     | st.floats()
@@ -135,12 +134,10 @@ def attempt(path, **more):
     try:
         recipe = load_recipe(path, plugins=TOYS, **more)
     except RecipeError as error:
-        assert str(error)
-        return None
-    assert isinstance(recipe, Recipe)
+        return str(error)
     path.with_name("again.toml").write_text(recipe.to_toml())
     assert load_recipe(path.with_name("again.toml"), plugins=TOYS) == recipe
-    return recipe
+    return recipe.fingerprint
 
 
 KIND = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -155,19 +152,19 @@ def test_any_toml_is_a_recipe_or_a_recipe_error(tmp_path, table, device, whole):
         (tmp_path / "recipe.toml").write_text(text, encoding="utf-8")
     except (UnicodeEncodeError, ValueError):
         return
-    attempt(tmp_path / "recipe.toml", device=device)
+    assert attempt(tmp_path / "recipe.toml", device=device)
 
 
 @given(content=st.binary(max_size=60) | st.text(alphabet="[]{}=.\"'#\n a1\\,", max_size=60).map(str.encode))
 @KIND
 def test_any_bytes_are_a_recipe_or_a_recipe_error(tmp_path, content):
     (tmp_path / "recipe.toml").write_bytes(content)
-    attempt(tmp_path / "recipe.toml")
+    assert attempt(tmp_path / "recipe.toml")
 
 
 @given(key=st.lists(NAMES, max_size=4).map(".".join), value=VALUES, raw=st.text(max_size=10))
 @KIND
 def test_any_argument_is_taken_or_refused(tmp_path, key, value, raw):
     (tmp_path / "recipe.toml").write_text(RECIPE)
-    attempt(tmp_path / "recipe.toml", overrides=[f"{key}={value}", f"{key}={raw}"])
-    attempt(tmp_path / "recipe.toml", data=raw)
+    assert attempt(tmp_path / "recipe.toml", overrides=[f"{key}={value}", f"{key}={raw}"])
+    assert attempt(tmp_path / "recipe.toml", data=raw)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -28,9 +28,7 @@ def load(tmp_path, plugins):
         for name, text in files.items():
             (tmp_path / f"{name}.toml").write_text(text)
         (tmp_path / "recipe.toml").write_text(recipe)
-        return load_recipe(
-            tmp_path / "recipe.toml", device=device, overrides=overrides, data=data, plugins=plugins
-        )
+        return load_recipe(tmp_path / "recipe.toml", device=device, overrides=overrides, data=data, plugins=plugins)
 
     return load
 
@@ -205,7 +203,7 @@ def test_relative_paths_start_where_they_are_written(load, monkeypatch, tmp_path
     assert options.start == str(tmp_path / "elsewhere" / "here.bin")
     options = load("extends = 'deep/base.toml'\n[generator.conv]\nstart = 'mine.bin'").generator.options
     assert options.start == str(tmp_path / "mine.bin")
-    assert load(overrides=["generator.conv.start=~/x"]).generator.options.start == os.path.expanduser("~/x")
+    assert load(overrides=["generator.conv.start=~/x"]).generator.options.start == str(Path("~/x").expanduser())
     assert load().generator.options.start == ""
 
 

@@ -26,7 +26,7 @@ class Network(Options):
     slope: float = Field(0.2, gt=0)
     layers: tuple[int, ...] = (1, 2)
     start: FilePath = ""
-    also: list[FilePath] = []
+    also: list[FilePath] = Field([])
     rate: float | dict[str, float] = 1.0
     note: str | None = None
 
