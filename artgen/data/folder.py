@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import stat
 import warnings
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
@@ -17,7 +13,8 @@ import cv2
 from artgen.data.cache import Kept, kept, key_of
 from artgen.data.crop import Crop, frame
 from artgen.data.dataset import Dataset, Progress, Workshop
-from artgen.data.images import Header, Picture, decode, shown, sniff
+from artgen.data.images import Header, Picture, decode, shown
+from artgen.data.scan import Found, Scan, Skipped, look_through
 from artgen.errors import DataError
 
 SKIP_SHARE = 0.05
@@ -27,61 +24,8 @@ NAMED = 20
 
 # Below this share of the wanted size, enlarging shows.
 _SOFT_BELOW = 0.8
-# Files that call themselves pictures: worth a word if they are none. Others are opened only to sniff at them.
-_SUFFIXES = (
-    ".jpg",
-    ".jpeg",
-    ".jpe",
-    ".jfif",
-    ".png",
-    ".webp",
-    ".gif",
-    ".bmp",
-    ".dib",
-    ".tif",
-    ".tiff",
-    ".avif",
-    ".heic",
-    ".heif",
-    ".jp2",
-    ".psd",
-)
 # Pictures in the making per thread: enough to never wait for one large picture, few enough to fit in memory.
 _AHEAD = 8
-
-
-class Skipped(NamedTuple):
-    """A file or folder that is not used, by its name under the root (escaped), and why."""
-
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Found:
-    """A file that may be a picture; `name` is relative to the root, with `/`, as the file system gives it."""
-
-    path: str
-    name: str
-    size_bytes: int
-    modified_ns: int
-
-
-@dataclass(frozen=True)
-class Scan:
-    """What lies in a folder.
-
-    Args:
-        root: The folder.
-        found: The picture files, sorted by name.
-        passed_over: What is no file, or cannot be reached.
-        others: How many files are something else than pictures, and do not claim to be: captions, lists.
-    """
-
-    root: Path
-    found: list[Found] = field(default_factory=list)
-    passed_over: list[Skipped] = field(default_factory=list)
-    others: int = 0
 
 
 class Framed(NamedTuple):
@@ -113,28 +57,6 @@ def prepare(path: str, size: tuple[int, int], crop: Crop, skip_share: float, wor
     skipped = [Skipped(*row) for row in entry.notes["skipped"]]
     check_readable(scan, skipped, skip_share)  # an entry may have been made under a milder limit
     return Dataset(entry.pictures, entry.fingerprint, notes=_notes(scan, entry, skipped))
-
-
-def look_through(path: str) -> Scan:
-    """List the picture files of a folder and the folders below it, without reading them. Hidden ones are left out.
-
-    Links are followed, each folder is visited once. Pipes, sockets and devices are never opened.
-
-    Raises:
-        DataError: There is no such folder, or it cannot be listed.
-    """
-    root = Path(path)
-    try:
-        status = root.stat()
-        if not stat.S_ISDIR(status.st_mode):
-            raise DataError(
-                "this is not a folder", place=shown(root), remedy="Give the folder that holds the pictures."
-            )
-        os.scandir(root).close()
-    except (OSError, ValueError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise DataError(reason, place=shown(root), remedy="Give a folder of pictures.") from error
-    return _walk(root, (status.st_dev, status.st_ino))
 
 
 def check_readable(scan: Scan, skipped: Sequence[Skipped], skip_share: float) -> None:
@@ -221,54 +143,3 @@ def _notes(scan: Scan, entry: Kept, skipped: list[Skipped]) -> dict[str, Any]:
         notes["skipped"] = len(everything)
         notes["skipped_files"] = dict(everything[: NAMED * 5])
     return notes
-
-
-def _walk(root: Path, root_inode: tuple[int, int]) -> Scan:
-    found, passed_over, others = list[Found](), list[Skipped](), 0
-    seen, folders = {root_inode}, [(str(root), "")]
-    while folders:
-        folder, prefix = folders.pop()
-        try:
-            with os.scandir(folder) as entries:
-                inside = sorted((entry for entry in entries if not entry.name.startswith(".")), key=_by_name)
-        except OSError as error:
-            passed_over.append(Skipped(shown(prefix), error.strerror or str(error)))
-            continue
-        below = []
-        for entry in inside:
-            name = prefix + entry.name
-            try:
-                status = Path(entry.path).stat()  # DirEntry.stat() knows no inodes on Windows
-            except OSError as error:
-                reason = "a broken link" if entry.is_symlink() else error.strerror or str(error)
-                passed_over.append(Skipped(shown(name), reason))
-                continue
-            if stat.S_ISDIR(status.st_mode):
-                if (status.st_dev, status.st_ino) in seen:
-                    passed_over.append(Skipped(shown(name), "a folder that is read already under another name"))
-                    continue
-                seen.add((status.st_dev, status.st_ino))
-                below.append((entry.path, name + "/"))
-            elif not stat.S_ISREG(status.st_mode):
-                passed_over.append(Skipped(shown(name), "a pipe, socket or device"))
-            elif _may_be_picture(entry):
-                found.append(Found(entry.path, name, status.st_size, status.st_mtime_ns))
-            else:
-                others += 1
-        folders += reversed(below)
-    found.sort(key=lambda file: os.fsencode(file.name))
-    return Scan(root, found, passed_over, others)
-
-
-def _by_name(entry: os.DirEntry[str]) -> bytes:
-    return os.fsencode(entry.name)
-
-
-def _may_be_picture(entry: os.DirEntry[str]) -> bool:
-    if entry.name.lower().endswith(_SUFFIXES):
-        return True
-    try:
-        with Path(entry.path).open("rb") as file:
-            return sniff(file.read(16)) is not None
-    except OSError:
-        return False

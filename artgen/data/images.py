@@ -125,7 +125,7 @@ def decode(path: str | Path, at_least: tuple[int, int] | None = None) -> tuple[P
             width, height = height, width
         # Not asked of a TIFF: counting its pages means reading the head of each.
         animated = form != "TIFF" and bool(getattr(image, "is_animated", False))
-        header = Header(form, height, width, turned=turn is not None or orientation != 1, animated=animated)
+        header = Header(form, height, width, turned=turn is not None or orientation in _UPRIGHT, animated=animated)
         return np.asarray(upright), header
 
 

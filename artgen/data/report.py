@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from artgen.data.dataset import Progress
-from artgen.data.folder import SKIP_SHARE, Found, Framed, Skipped, check_readable, frame_all, look_through
+from artgen.data.folder import SKIP_SHARE, Framed, check_readable, frame_all
 from artgen.data.images import shown
+from artgen.data.scan import Found, Skipped, look_through
 from artgen.errors import DataError
 
 _NO_PIXELS = np.empty((0, 0, 3), np.uint8)

@@ -135,7 +135,7 @@ def _train_along(recipe: Recipe, out: Path, device: torch.device, workshop: Work
     with stop.deferred():
         clock = train(job, state, None, lambda: stop.wanted)
         if clock.images < job.total_images:
-            raise stop.error() if stop.wanted else StoppedError("another process was stopped", signal_number=15)
+            raise stop.error()
 
 
 def try_recipe(recipe: Recipe, device: torch.device, workshop: Workshop) -> dict[str, float]:

@@ -24,9 +24,9 @@ class Stop:
 
     def error(self) -> StoppedError:
         """What to raise once everything is saved."""
-        assert self.signal_number is not None
-        name = "interrupted" if self.signal_number == signal.SIGINT else "terminated"
-        return StoppedError(f"{name}", signal_number=self.signal_number, remedy="The same command goes on from here.")
+        number = self.signal_number or signal.SIGTERM  # without one, it was another process that was asked
+        name = "interrupted" if number == signal.SIGINT else "terminated"
+        return StoppedError(name, signal_number=number, remedy="The same command goes on from here.")
 
     @contextmanager
     def deferred(self) -> Iterator[None]:

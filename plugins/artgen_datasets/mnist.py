@@ -39,7 +39,7 @@ def mnist(options: MnistOptions, workshop: Workshop) -> Dataset:
     file = _find(Path(options.path), _NAMES[options.split])
     with reading(file), _opened(file) as stream:
         count, height, width = _header(stream)
-    border = 0 if options.size == (height, width) else 2 * ((height, width) == (28, 28))
+    border = 2 if (height, width) == (28, 28) and options.size != (28, 28) else 0
     key = ["mnist", file_part(file), str(border)]
     return from_rows(_rows(file, border), count, options.size, key, workshop)
 

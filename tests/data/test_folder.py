@@ -17,7 +17,8 @@ import pytest
 from PIL import Image
 
 from artgen.data import Workshop, images
-from artgen.data.folder import NAMED, look_through, prepare
+from artgen.data.folder import NAMED, prepare
+from artgen.data.scan import look_through
 from artgen.errors import DataError, ResourceError
 
 

@@ -254,12 +254,12 @@ def test_flipped_labels_are_swapped_at_their_rate():
 
 
 def test_flips_of_noisy_smoothed_labels_stay_between_the_two():
-    options = NonSaturatingOptions(real_label=0.9, fake_label=0.1, label_noise=0.25, label_flips=0.5)
+    options = NonSaturatingOptions(real_label=0.9, fake_label=0.2, label_noise=0.25, label_flips=0.5)
     for labels in implied_labels(options):
         low, high = labels[labels < 0.5], labels[labels > 0.5]
-        assert (low.min() >= 0.1 - 1e-9).item()
-        assert (low.max() <= 0.3 + 1e-9).item()
-        assert (high.min() >= 0.7 - 1e-9).item()
+        assert (low.min() >= 0.2 - 1e-9).item()
+        assert (low.max() <= 0.375 + 1e-9).item()
+        assert (high.min() >= 0.725 - 1e-9).item()
         assert (high.max() <= 0.9 + 1e-9).item()
         assert len(low) / len(labels) == pytest.approx(0.5, abs=0.02)
 

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.autograd import gradgradcheck
 from torch.func import functional_call
+from torch.nn.functional import conv2d
 
 from artgen import RecipeError
 from artgen.training import Size
@@ -138,6 +139,15 @@ def test_widths_double_up_to_the_widest():
 
 
 # The generator's options
+
+
+def test_nearest_upsampling_repeats_pixels_before_a_3x3_convolution():
+    generator = DCGANGenerator(GeneratorOptions(latent=6, width=4, upsample="nearest"), SMALL)
+    h = torch.randn(2, 8, 4, 3)
+    repeated = h.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    upsample = generator.levels[1].enlarge
+    torch.testing.assert_close(upsample(h), conv2d(repeated, upsample[1].weight, padding=1))
+    assert upsample[1].weight.shape == (4, 8, 3, 3)
 
 
 @pytest.mark.parametrize("kernel", range(2, 9))
