@@ -36,7 +36,7 @@ def evaluate(run: Path, overrides: tuple[str, ...], device: str, as_json: bool) 
         stored = str(opened_run.folder.path / RECIPE)
         recipe = load_recipe(stored, overrides=overrides, plugins=load_plugins())
     fake = opened_run.sample(recipe.run.evaluate_samples, recipe.seed)
-    real = opened_run.feed.reals(len(opened_run.feed.dataset), opened_run.size)
+    real = opened_run.feed.all_real(opened_run.size)
     figures, sheets = measure(recipe, fake, real, build_features(recipe, opened_run.device))
     for name, sheet in sheets.items():
         path = opened_run.folder.path / "samples" / f"{name}-images-{opened_run.clock.images:09d}.png"

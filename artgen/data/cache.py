@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from artgen.data.atomic import PARTIAL, replacing
+from artgen import files
 from artgen.data.dataset import Pictures
 from artgen.data.images import Picture
 from artgen.errors import ResourceError
@@ -121,7 +121,7 @@ def _opened(folder: Path, key: str) -> Kept | None:
 def _write(folder: Path, key: str, size: tuple[int, int], make: Make) -> None:
     shape, notes = (*size, 3), dict[str, Any]()
     count, digest = 0, _digest(shape)
-    with replacing(folder / f"{key}.npy") as partial, partial.open("wb") as file:
+    with files.replacing(folder / f"{key}.npy") as temporary, temporary.open("wb") as file:
         start = _write_header(file, (0, *shape))
         for picture in make(notes):
             if picture.shape != shape or picture.dtype != np.uint8:
@@ -135,8 +135,7 @@ def _write(folder: Path, key: str, size: tuple[int, int], make: Make) -> None:
         if _write_header(file, (count, *shape)) != start:
             raise ValueError("the header of the array grew")
     entry = {"shape": [count, *shape], "fingerprint": digest.hexdigest(), "notes": notes}
-    with replacing(folder / f"{key}.json") as partial:
-        partial.write_text(json.dumps(entry, indent=1), encoding="utf-8")
+    files.replace(folder / f"{key}.json", json.dumps(entry, indent=1).encode())
 
 
 def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> int:
@@ -160,7 +159,7 @@ def _check_space(folder: Path, needed_bytes: int) -> None:
 
 def _sweep(folder: Path) -> None:
     """Remove what killed processes left behind."""
-    for partial in folder.glob(f".*{PARTIAL}"):
+    for left_over in folder.glob(f"{files.TEMPORARY}*"):
         with contextlib.suppress(OSError):
-            if time.time() - partial.stat().st_mtime > _LEFT_OVER_SECONDS:
-                partial.unlink()
+            if time.time() - left_over.stat().st_mtime > _LEFT_OVER_SECONDS:
+                left_over.unlink()

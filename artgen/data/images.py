@@ -33,7 +33,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from artgen.data.atomic import replacing
+from artgen import files
 from artgen.errors import DataError
 
 Picture = NDArray[np.uint8]
@@ -157,8 +157,7 @@ def write_png(path: Path, picture: Picture) -> None:
     Raises:
         OSError: The file cannot be written.
     """
-    with replacing(path) as partial:
-        partial.write_bytes(encode_png(picture))
+    files.replace(path, encode_png(picture))
 
 
 def encode_png(picture: Picture) -> bytes:

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from artgen.data.images import Picture
-from artgen.data.images import encode_png as encode_png  # what `grid` returns is mostly encoded next
 
 MARGIN_PX = 2
 """Between the pictures of a sheet and around it."""

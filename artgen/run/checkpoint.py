@@ -23,8 +23,8 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from artgen import files
 from artgen.errors import CheckpointError, DivergedError, ResourceError
-from artgen.run import files
 from artgen.run.state import State, pack, unpack
 
 SCHEMA = 1

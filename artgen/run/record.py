@@ -20,8 +20,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from artgen import files
 from artgen.errors import CheckpointError, RecipeError
-from artgen.run import files
 from artgen.run.differences import differences
 from artgen.run.lock import Lock
 

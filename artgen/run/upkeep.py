@@ -104,7 +104,7 @@ class RunUpkeep:
             return {}
         job, size = self.job, self.job.phases[clock.phase].size
         fake = self.sample(job.recipe.run.evaluate_samples, "evaluation", clock)
-        figures, sheets = evaluate(job.recipe, fake, job.feed.reals(len(job.feed.dataset), size), job.features)
+        figures, sheets = evaluate(job.recipe, fake, job.feed.all_real(size), job.features)
         self.folder.record({"images": clock.images, "steps": clock.steps, "phase": clock.phase} | figures)
         for name, sheet in sheets.items():
             self.folder.store(f"samples/{name}.png", encode_png(sheet.cpu().numpy()))

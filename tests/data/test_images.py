@@ -15,9 +15,9 @@ import pytest
 from PIL import Image, ImageCms
 
 from artgen.data import images
-from artgen.data.atomic import PARTIAL
 from artgen.data.images import decode, read, resize, shown, write_png
 from artgen.errors import DataError
+from artgen.files import TEMPORARY
 
 FORMATS = [
     ("JPEG", {"quality": 95}),
@@ -357,13 +357,11 @@ def test_write_png_is_whole_or_nothing(tmp_path, monkeypatch):
     write_png(path, picture)
     assert np.array_equal(read(path), picture)
 
-    def full(self, content):
-        with self.open("wb") as file:
-            file.write(content[:10])
+    def full(descriptor, content):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "write", full)
     with pytest.raises(OSError, match="No space"):
         write_png(path, noise(seed=1))
     assert np.array_equal(read(path), picture)
-    assert not list(tmp_path.glob(f".*{PARTIAL}"))
+    assert not list(tmp_path.glob(f"{TEMPORARY}*"))

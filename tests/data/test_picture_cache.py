@@ -12,9 +12,9 @@ from collections import namedtuple
 import numpy as np
 import pytest
 
-from artgen.data.atomic import PARTIAL, replacing
 from artgen.data.cache import fingerprint, kept, key_of
 from artgen.errors import DataError, ResourceError
+from artgen.files import TEMPORARY, replacing
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (11, 6, 5, 3), dtype=np.uint8)
 
@@ -170,7 +170,7 @@ def test_wrong_pictures_are_a_fault_of_their_maker(tmp_path):
 
 
 def test_left_overs_of_killed_processes_are_swept(tmp_path):
-    old, new = tmp_path / f".1-old{PARTIAL}", tmp_path / f".1-new{PARTIAL}"
+    old, new = tmp_path / f"{TEMPORARY}old", tmp_path / f"{TEMPORARY}new"
     for path in (old, new):
         path.write_text("")
     os.utime(old, (time.time() - 7200,) * 2)

@@ -9,7 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from artgen.data.pixels import MARGIN_PX, encode_png, grid, to_float, to_uint8
+from artgen.data.images import encode_png
+from artgen.data.pixels import MARGIN_PX, grid, to_float, to_uint8
 
 
 def test_all_256_values_survive_the_round_trip():

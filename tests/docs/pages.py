@@ -33,10 +33,7 @@ from tests.conftest import ROOT
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 
-TINY = (
-    "--device cpu --set data.atelier.count=24 --set data.atelier.resolution=32 --set phase=[{images=48,batch=8}] "
-    "--set run.preview_images=32 --set run.preview_pictures=4 --set run.evaluate_samples=16 --set run.precision=fp32"
-).split()
+TINY = ["--device", "cpu", "--set", "data.atelier.count=24", "--set", "data.atelier.resolution=32", "--set", "phase=[{images=48,batch=8}]", "--set", "run.preview_images=32", "--set", "run.preview_pictures=4", "--set", "run.evaluate_samples=16", "--set", "run.precision=fp32"]
 NARROW = ["--set", "generator.dcgan.width=4", "--set", "critic.dcgan.width=4"]
 
 

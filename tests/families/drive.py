@@ -1,4 +1,4 @@
-"""Trains a toy family in a run folder: `python -m tests.families.drive FAMILY OUT [STOP_AT_IMAGES]`, also under torchrun."""
+"""Trains a toy family in a run folder, also under torchrun: `python -m tests.families.drive FAMILY OUT [STOP_AT]`."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ RECIPES = {
     steps = 24
     batch = 2
     """,
-    # Everything that has a state at once: batch norm, an adaptive augmentation, lazy penalties, noise in labels and layers.
+    # All that has a state at once: batch norm, an adaptive augmentation, lazy penalties, noise in labels and layers.
     "everything": _PICTURES
     + """
     [generator.dcgan]

@@ -24,8 +24,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from artgen import files
 from artgen.errors import CheckpointError, DivergedError, ResourceError
-from artgen.run import checkpoint, files
+from artgen.run import checkpoint
 from artgen.run.checkpoint import committed, load, newest, prune, save
 from artgen.run.state import DEEPEST
 
@@ -449,7 +450,7 @@ def test_a_small_disk_that_fills_up_for_real(tmp_path):
         import sys, torch
         from pathlib import Path
         from artgen.errors import ResourceError
-        from artgen.run import files
+        from artgen import files
         from artgen.run.checkpoint import newest, save
         from artgen.run.record import RunFolder
         run = RunFolder.open(Path(sys.argv[1]) / "run", "", "x", fresh=False, description={})
@@ -490,7 +491,7 @@ def test_kill_9_at_random_moments(tmp_path):
     program = """
         import os, random, signal, sys, time, torch
         from pathlib import Path
-        from artgen.run import files
+        from artgen import files
         from artgen.run.checkpoint import newest, prune, save
         folder, done = Path(sys.argv[1]), 0
         state = lambda images: {"a": torch.full((30_000,), float(images)), "b": {"images": images}}

@@ -18,8 +18,9 @@ from pathlib import Path
 import pytest
 from faulty_disk import FaultyDisk, Killed
 
+from artgen import files
 from artgen.errors import CheckpointError, RecipeError, ResourceError
-from artgen.run import files, lock
+from artgen.run import lock
 from artgen.run.record import RunFolder
 
 ROOT = Path(__file__).resolve().parents[2]

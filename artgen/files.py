@@ -96,6 +96,28 @@ def replace(path: Path, content: bytes) -> None:
         raise
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """The same for a content too large for memory: yield a temporary path beside `path`, which takes its place at the end.
+
+    Whatever the block raises leaves `path` as it was and the temporary file removed.
+    """
+    temporary = unused(path.parent, TEMPORARY)
+    try:
+        yield temporary
+        descriptor = os.open(temporary, os.O_RDWR)
+        try:
+            _sync(descriptor)
+        finally:
+            os.close(descriptor)
+        temporary.replace(path)
+        sync_folder(path.parent)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+
 def append(path: Path, line: bytes) -> None:
     """Add to the end of a file, not flushed to disk; where the disk has no room, nothing is added."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
