@@ -5,18 +5,22 @@ from __future__ import annotations
 import os
 import platform
 import time
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
-from artgen.errors import RecipeError
+from artgen.errors import RecipeError, ResourceError
 
 Precision = Literal["fp32", "bf16"]
 
 _WORTH_IT = 1.15
 """bf16 is taken on a CPU only if the probe runs at least this much faster: less would be noise."""
+
+_EXHAUSTED = ("allocate memory", "out of memory", "ALLOC_FAILED", "Storage size calculation overflowed")
+"""What torch says, in a plain RuntimeError, when a CPU, MPS, cuDNN or an absurd shape has used memory up."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -75,6 +79,20 @@ def to_device(module: nn.Module, device: torch.device) -> None:
     module.to(device)
     if device.type != "mps":
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this form
+
+
+@contextmanager
+def exhaustion(place: str, remedy: str) -> Iterator[None]:
+    """Turn the ways in which memory runs out within the body into one ResourceError."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and not any(
+            sign in str(error) for sign in _EXHAUSTED
+        ):
+            raise
+        said = str(error).partition("\n")[0] or "no more can be had"
+        raise ResourceError(f"out of memory: {said}", place=place, remedy=remedy) from error
 
 
 def describe_device(device: torch.device) -> dict[str, str | int]:

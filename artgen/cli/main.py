@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import traceback
+from typing import NoReturn
 
 import click
 
@@ -46,8 +47,7 @@ class _Commands(click.Group):
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="artgen")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-@click.pass_context
-def artgen(context: click.Context, debug: bool) -> None:
+def artgen(debug: bool) -> None:
     """Art with neural networks, from plugins and recipes.
 
     \b
@@ -56,18 +56,19 @@ def artgen(context: click.Context, debug: bool) -> None:
     artgen sample runs/rembrandt         make pictures with what was trained
     """
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    context.meta["debug"] = debug
 
 
 def main() -> None:
     """Run the command line; turn faults into one message and the exit code of `artgen.errors`."""
-    debug = "--debug" in sys.argv[1:2]
+    # Wherever it stands: it is added at the end of a line that has just failed.
+    debug = "--debug" in sys.argv[1:]
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
-        code = artgen(standalone_mode=False)
+        code = artgen(arguments, standalone_mode=False)
+        sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
     except ArtgenError as error:
-        _tell(error, f"{error}", debug)
-        sys.exit(error.exit_code)
+        _fail(error, debug)
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as error:
@@ -76,11 +77,17 @@ def main() -> None:
     except BrokenPipeError:  # `artgen recipe show | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except Exception as error:  # nobody foresaw it: a fault of a plugin, or of artgen
+        from artgen.cli.blame import blamed
+
+        _fail(blamed(error), debug)
 
 
-def _tell(error: BaseException, message: str, debug: bool) -> None:
+def _fail(error: ArtgenError, debug: bool) -> NoReturn:
+    """End the process with one message; with `debug`, after the traceback."""
     if debug:
         traceback.print_exception(error)
     colour = {} if os.environ.get("NO_COLOR") else {"fg": "red", "bold": True}
     click.secho("error: ", err=True, nl=False, **colour)  # type: ignore[arg-type]
-    click.echo(message, err=True)
+    click.echo(error, err=True)
+    sys.exit(error.exit_code)

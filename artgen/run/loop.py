@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from artgen import distributed
 from artgen.device import mixed
+from artgen.errors import CheckpointError
 from artgen.rng import seed_everything
 from artgen.run.build import Job
 from artgen.training import Clock, Phase
@@ -81,8 +83,27 @@ def capture(job: Job, clock: Clock) -> State:
 
 
 def restore(job: Job, state: State) -> None:
-    """Put a state back into a job that has begun the same phase; every name and shape must agree."""
-    for name, network in job.networks.items():
-        network.load_state_dict(state.parts[name])
-    job.trainer.load_state_dict(state.parts["trainer"])
-    job.update.refused.copy_(state.parts["refused"]["updates"])
+    """Put a state back into a job that has begun the same phase.
+
+    Raises:
+        CheckpointError: A name or shape does not agree.
+    """
+    with fitting(f"the checkpoint at {state.clock.images} images"):
+        for name, network in job.networks.items():
+            network.load_state_dict(state.parts[name])
+        job.trainer.load_state_dict(state.parts["trainer"])
+        job.update.refused.copy_(state.parts["refused"]["updates"])
+
+
+@contextmanager
+def fitting(place: str) -> Iterator[None]:
+    """Turn what a state raises that does not fit into a CheckpointError."""
+    try:
+        yield
+    except (RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
+        said = " ".join(str(error).split())
+        raise CheckpointError(
+            f"it does not fit the networks of the recipe: {said if len(said) < 400 else said[:400] + '...'}",
+            place=place,
+            remedy="A plugin may have changed since: run.json names the versions that the run was made with.",
+        ) from error

@@ -10,14 +10,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from artgen.data.dataset import Workshop
+from artgen.data.dataset import Dataset, Workshop
 from artgen.data.feed import Feed
-from artgen.device import Precision, to_device
-from artgen.errors import CheckpointError
+from artgen.device import Precision, exhaustion, to_device
+from artgen.errors import CheckpointError, DataError, PluginError, RecipeError
 from artgen.plugins import Plugins
 from artgen.recipe import Recipe, load_recipe
 from artgen.run import checkpoint
 from artgen.run.build import build_generator, largest, prepare_data, schedule
+from artgen.run.loop import fitting
 from artgen.run.pictures import given_for, make_pictures, settle
 from artgen.run.record import RECIPE, RunFolder
 from artgen.training import Clock, Generator, Size
@@ -33,6 +34,7 @@ class OpenRun:
     recipe: Recipe
     checkpoint: Path
     clock: Clock
+    data: str
     device: torch.device
     precision: Precision
     average: Generator
@@ -42,6 +44,7 @@ class OpenRun:
     def feed(self) -> Feed:
         """The pictures of the run."""
         dataset = prepare_data(self.recipe, self.workshop)
+        refuse_other_pictures(self.data, dataset, self.recipe)
         return Feed(dataset, self.recipe.seed, self.device)
 
     @cached_property
@@ -58,10 +61,15 @@ class OpenRun:
         """Size of the pictures it makes at this checkpoint."""
         return schedule(self.recipe)[self.clock.phase].size
 
-    def sample(self, count: int, seed: int) -> Tensor:
-        """Pictures (N, 3, H, W) uint8; one seed means the same pictures every time, the first n whatever the count."""
-        given = given_for(self.generator, count, seed, "sample", self.device, self.sources, self.size)
-        return make_pictures(self.generator, given, self.device, self.precision)
+    def sample(self, count: int, seed: int, purpose: str = "sample") -> Tensor:
+        """Pictures (N, 3, H, W) uint8; one seed means the same pictures every time, the first n whatever the count.
+
+        Raises:
+            ResourceError: They do not fit into memory.
+        """
+        with exhaustion(f"{count} pictures of {self.size} px", "Ask for fewer at a time."):
+            given = given_for(self.generator, count, seed, purpose, self.device, self.sources, self.size)
+            return make_pictures(self.generator, given, self.device, self.precision)
 
 
 def open_run(path: Path, device: torch.device, plugins: Plugins, workshop: Workshop) -> OpenRun:
@@ -72,7 +80,7 @@ def open_run(path: Path, device: torch.device, plugins: Plugins, workshop: Works
         PluginError: A plugin that the run was made with is missing.
     """
     folder = RunFolder.read(path)
-    recipe = load_recipe(str(folder.path / RECIPE), plugins=plugins)
+    recipe = _stored_recipe(folder, plugins)
     loaded = checkpoint.newest(folder.checkpoints, set_aside=False)
     if loaded is None:
         raise CheckpointError(
@@ -81,21 +89,59 @@ def open_run(path: Path, device: torch.device, plugins: Plugins, workshop: Works
     for sentence in loaded.damaged:
         log.warning("damaged checkpoint: %s", sentence)
     phases = schedule(recipe)
-    info = loaded.info
-    clock = Clock(**{name: info[name] for name in ("images", "steps", "phase", "phase_images", "total_images")})
+    clock = clock_of(loaded, recipe)
     phase = phases[clock.phase]
     average = build_generator(recipe, largest(phases)).eval().requires_grad_(False)
     average.begin(phase.size)
-    try:
+    with fitting(str(loaded.path)):
         average.load_state_dict(loaded.parts["average"])
-    except (RuntimeError, KeyError) as error:
-        raise CheckpointError(
-            f"the checkpoint does not fit the recipe's generator: {str(error).splitlines()[0]}",
-            place=str(loaded.path),
-            remedy="The plugin may have changed since; use the version named in run.json.",
-        ) from error
     average.fade(clock.fade(phase))
     to_device(average, device)
-    precision: Precision = folder.info["precision"] if device.type == folder.info["device"] else "fp32"
-    return OpenRun(folder, recipe, loaded.path, clock, device, precision, average, workshop)
+    trained_here = device.type == folder.info.get("device")
+    precision: Precision = "bf16" if trained_here and folder.info.get("precision") == "bf16" else "fp32"
+    data = str(loaded.info.get("data"))
+    return OpenRun(folder, recipe, loaded.path, clock, data, device, precision, average, workshop)
 
+
+def clock_of(loaded: checkpoint.Loaded, recipe: Recipe) -> Clock:
+    """Where a checkpoint stands in a recipe's schedule.
+
+    Raises:
+        CheckpointError: It stands nowhere in it.
+    """
+    numbers = [loaded.info.get(name) for name in ("images", "steps", "phase", "phase_images", "total_images")]
+    match numbers:
+        case [int(), int(), int(phase), int(), int()] if 0 <= phase < len(recipe.phases) and min(numbers) >= 0:
+            return Clock(*numbers)
+    raise CheckpointError("it does not say where in the recipe's phases it stands", place=str(loaded.path))
+
+
+def refuse_other_pictures(recorded: str, dataset: Dataset, recipe: Recipe) -> None:
+    """Compare the pictures with those that a run has learnt from.
+
+    Raises:
+        DataError: They are others.
+    """
+    if recorded != dataset.fingerprint:
+        raise DataError(
+            "the pictures are not those that this run began with",
+            place=f"data.{recipe.data.label}",
+            remedy="Put them back as they were, or train the new ones in a folder of their own (--out) or anew (--fresh).",
+        )
+
+
+def _stored_recipe(folder: RunFolder, plugins: Plugins) -> Recipe:
+    try:
+        return load_recipe(str(folder.path / RECIPE), plugins=plugins)
+    except RecipeError as error:
+        there = {plugin.name for plugin in plugins.plugins}
+        recorded = folder.info.get("plugins")
+        lacking = [name for name in recorded if name not in there] if isinstance(recorded, dict) else []
+        if not lacking:
+            raise
+        raise PluginError(
+            f"{error.faults[0].cause if error.faults else error.cause}; the run was made with plugins that are not "
+            f"installed now: {', '.join(lacking)}",
+            place=str(folder.path),
+            remedy="Install them again.",
+        ) from error

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,15 @@ import torch
 
 import artgen
 from artgen import distributed
-from artgen.data.dataset import Dataset, Workshop
-from artgen.device import Precision, choose_precision, describe_device
-from artgen.errors import ArtgenError, DataError, ResourceError, StoppedError
+from artgen.data.dataset import Workshop
+from artgen.device import Precision, choose_precision, describe_device, exhaustion
+from artgen.errors import ArtgenError, StoppedError
 from artgen.plugins import Plugins
 from artgen.recipe import Recipe
 from artgen.run import checkpoint
 from artgen.run.build import Job, build, prepare_data
 from artgen.run.loop import State, take_step, train
+from artgen.run.opening import clock_of, refuse_other_pictures
 from artgen.run.record import RunFolder
 from artgen.run.stopping import Stop, listening
 from artgen.run.upkeep import RunUpkeep, Show
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 
 ShowTraining = Callable[[Job, Clock], AbstractContextManager[Show]]
 """Opens a progress line for a job that stands at a clock."""
+
+_LESS_MEMORY = "Use a smaller batch ([[phase]] batch) or narrower networks (width)."
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ def run_recipe(
         StoppedError: A signal came; a checkpoint was saved if training had begun.
         ArtgenError: Anything else that a user can mend; see `artgen.errors`.
     """
-    with distributed.process_group(device), listening() as stop, exhaustion(recipe):
+    with distributed.process_group(device), listening() as stop, exhaustion(recipe.name, _LESS_MEMORY):
         if distributed.rank() > 0:
             _train_along(recipe, out, device, workshop, stop)
             return None
@@ -95,7 +98,7 @@ def _sit(
     stop: Stop,
 ) -> Finished:
     """The sitting of the process that owns the folder."""
-    state = _newest_state(folder, set_aside=True)
+    state = _newest_state(folder, recipe, set_aside=True)
     figures = _figures_of_finished(folder)
     if figures is not None:
         distributed.wait_for_all()
@@ -103,7 +106,8 @@ def _sit(
     for name, value in folder.changed.items():
         log.warning("%s is now %s: the run goes on, but need not end in the bits of a straight one.", name, value)
     dataset = prepare_data(recipe, workshop)
-    _refuse_other_pictures(state, dataset, recipe)
+    if state is not None:
+        refuse_other_pictures(state.data, dataset, recipe)
     folder.note(data={"fingerprint": dataset.fingerprint, "pictures": len(dataset)} | dict(dataset.notes))
     job = build(recipe, dataset, device, precision)
     clock = state.clock if state else Clock(total_images=job.total_images)
@@ -130,7 +134,7 @@ def _train_along(recipe: Recipe, out: Path, device: torch.device, workshop: Work
     folder = RunFolder.read(out)
     if _figures_of_finished(folder) is not None:
         return
-    state = _newest_state(folder, set_aside=False)
+    state = _newest_state(folder, recipe, set_aside=False)
     job = build(recipe, prepare_data(recipe, workshop), device, folder.info["precision"])
     with stop.deferred():
         clock = train(job, state, None, lambda: stop.wanted)
@@ -144,7 +148,7 @@ def try_recipe(recipe: Recipe, device: torch.device, workshop: Workshop) -> dict
     Returns:
         The scalars of that step.
     """
-    with exhaustion(recipe):
+    with exhaustion(recipe.name, _LESS_MEMORY):
         precision = choose_precision(recipe.run.precision, device)
         job = build(recipe, prepare_data(recipe, workshop), device, precision)
         job.begin(job.phases[0])
@@ -152,23 +156,7 @@ def try_recipe(recipe: Recipe, device: torch.device, workshop: Workshop) -> dict
         return {name: float(value) for name, value in scalars.items()}
 
 
-@contextmanager
-def exhaustion(recipe: Recipe) -> Iterator[None]:
-    """Turn torch's ways of running out of memory into one message."""
-    try:
-        yield
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
-            if not isinstance(error, torch.OutOfMemoryError):
-                raise
-        raise ResourceError(
-            f"out of memory: {str(error).splitlines()[0]}",
-            place=recipe.name,
-            remedy="Use a smaller batch ([[phase]] batch) or narrower networks (width).",
-        ) from error
-
-
-def _newest_state(folder: RunFolder, *, set_aside: bool) -> State | None:
+def _newest_state(folder: RunFolder, recipe: Recipe, *, set_aside: bool) -> State | None:
     """The newest good checkpoint; tells aloud which newer ones were damaged."""
     loaded = checkpoint.newest(folder.checkpoints, set_aside=set_aside)
     if loaded is None:
@@ -177,18 +165,7 @@ def _newest_state(folder: RunFolder, *, set_aside: bool) -> State | None:
         log.warning("damaged checkpoint: %s", sentence)
     if loaded.damaged:
         log.warning("falling back to %s", loaded.path)
-    info = loaded.info
-    clock = Clock(info["images"], info["steps"], info["phase"], info["phase_images"], info["total_images"])
-    return State(clock, loaded.parts, info["data"])
-
-
-def _refuse_other_pictures(state: State | None, dataset: Dataset, recipe: Recipe) -> None:
-    if state is not None and state.data != dataset.fingerprint:
-        raise DataError(
-            "the pictures are not those that this run began with",
-            place=f"data.{recipe.data.label}",
-            remedy="Put them back as they were, or train the new ones in a folder of their own (--out) or anew (--fresh).",
-        )
+    return State(clock_of(loaded, recipe), loaded.parts, str(loaded.info.get("data")))
 
 
 def _describe(recipe: Recipe, device: torch.device, precision: Precision, plugins: Plugins) -> dict[str, Any]:

@@ -33,8 +33,16 @@ from tests.conftest import ROOT
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 
-TINY = ["--device", "cpu", "--set", "data.atelier.count=24", "--set", "data.atelier.resolution=32", "--set", "phase=[{images=48,batch=8}]", "--set", "run.preview_images=32", "--set", "run.preview_pictures=4", "--set", "run.evaluate_samples=16", "--set", "run.precision=fp32"]
-NARROW = ["--set", "generator.dcgan.width=4", "--set", "critic.dcgan.width=4"]
+TINY = {
+    "data.atelier.count": 24,
+    "data.atelier.resolution": 32,
+    "phase": "[{images=48,batch=8}]",
+    "run.preview_images": 32,
+    "run.preview_pictures": 4,
+    "run.evaluate_samples": 16,
+    "run.precision": "fp32",
+}
+NARROW = {"generator.dcgan.width": 4, "critic.dcgan.width": 4}
 
 
 @dataclass(frozen=True)
@@ -97,8 +105,10 @@ class Interrupter:
 class Shell:
     """Types the commands of a page. The current folder is where the reader would be."""
 
-    def __init__(self, monkeypatch, *extra: object, tiny: list[str] = NARROW) -> None:
-        self.monkeypatch, self.tiny, self.code = monkeypatch, [*TINY, *tiny], 0
+    def __init__(self, monkeypatch, *extra: object, tiny: dict[str, object] = NARROW) -> None:
+        self.monkeypatch, self.code = monkeypatch, 0
+        settings = [f"{key}={value}" for key, value in (TINY | tiny).items()]
+        self.tiny = ["--device", "cpu", *(word for setting in settings for word in ("--set", setting))]
         self.interrupter = Interrupter()
         plugins = Plugins(extra=[self.interrupter, *extra])
         monkeypatch.setattr("artgen.plugins.load_plugins", lambda: plugins)
@@ -114,8 +124,11 @@ class Shell:
             printed = self.artgen(shlex.split(command))
             assert not self.interrupter.armed, f"$ {command} was not interrupted"
             shown = shown[1:] if shown[:1] == ["^C"] else shown
+        printed = "\n".join(line.strip() for line in printed.splitlines())
         pattern = "*" + "\n".join(map(as_pattern, shown)).replace("*\n", "*") + "*"
-        assert not shown or fnmatch.fnmatchcase(printed, pattern), f"$ {command}\n{printed}\nis not\n" + "\n".join(shown)
+        assert not shown or fnmatch.fnmatchcase(printed, pattern), f"$ {command}\n{printed}\nis not\n" + "\n".join(
+            shown
+        )
 
     def artgen(self, words: list[str]) -> str:
         """Run artgen as its console script does."""

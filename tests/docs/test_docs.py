@@ -125,7 +125,8 @@ def test_links_resolve(page):
 
 
 def test_every_page_is_on_the_map():
-    linked = {(DOCS / target.partition("#")[0]).resolve() for target in re.findall(r"\]\(([^)]+)\)", prose(DOCS / "index.md"))}
+    targets = re.findall(r"\]\(([^)]+)\)", prose(DOCS / "index.md"))
+    linked = {(DOCS / target.partition("#")[0]).resolve() for target in targets}
     assert {page for page in PAGES if page.name != "index.md"} == linked
 
 
@@ -159,7 +160,9 @@ def test_every_command_is_told_with_its_options(path, command):
 
 
 def test_every_exit_code_is_told():
-    errors = [error for error in vars(artgen.errors).values() if isinstance(error, type) and issubclass(error, Exception)]
+    errors = [
+        error for error in vars(artgen.errors).values() if isinstance(error, type) and issubclass(error, Exception)
+    ]
     codes = {0} | {error.exit_code for error in errors} | {128 + signal.SIGINT, 128 + signal.SIGTERM}
     told = re.findall(r"^\| (\d+) \|", (DOCS / "recipes.md").read_text(), re.MULTILINE)
     assert sorted(map(int, told)) == sorted(codes)
