@@ -1,13 +1,13 @@
 """The tree of errors. Each one names place, cause and remedy, and carries its exit code.
 
-    ArtgenError              1   the run failed
-    |-- RecipeError          2   usage, or a fault in a recipe (may hold many)
-    |-- DataError            3   pictures that cannot be read or used
-    |-- CheckpointError      4   a checkpoint that is foreign, damaged or missing
-    |-- PluginError          5   a plugin that is broken, missing or clashing
-    |-- DivergedError        6   training left the finite numbers
-    |-- ResourceError        7   out of memory or out of disk
-    `-- StoppedError       130   interrupted (143: terminated), with a checkpoint saved
+ArtgenError              1   the run failed
+|-- RecipeError          2   usage, or a fault in a recipe (may hold many)
+|-- DataError            3   pictures that cannot be read or used
+|-- CheckpointError      4   a checkpoint that is foreign, damaged or missing
+|-- PluginError          5   a plugin that is broken, missing or clashing
+|-- DivergedError        6   training left the finite numbers
+|-- ResourceError        7   out of memory or out of disk
+`-- StoppedError       130   interrupted (143: terminated), with a checkpoint saved
 """
 
 from __future__ import annotations

@@ -22,7 +22,11 @@ def doctor(as_json: bool) -> None:
     packages = ("artgen", "kornia", "numpy", "opencv-python", "pillow", "pluggy", "pydantic", "safetensors")
     facts: dict[str, object] = dict(describe_device(device))
     facts["precision"] = choose_precision("auto", device)
-    facts |= {name: importlib.metadata.version(name) for name in packages}
+    for name in packages:
+        try:
+            facts[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            facts[name] = "not installed"
     facts["cache"] = str(cache_folder())
     facts["free_disk_gb"] = round(shutil.disk_usage(".").free / 1e9, 1)
     facts["plugins"] = {

@@ -18,10 +18,13 @@ def export(run: Path, out: Path | None, onnx: bool) -> None:
     Nothing that is there already is overwritten.
     """
     from artgen.cli.opening import opened
-    from artgen.run.export import export_onnx, export_weights
+    from artgen.run.export import export_onnx, export_weights, require_onnx, require_room
 
     opened_run = opened(run, "cpu")
     folder = out or opened_run.folder.path / f"export-{opened_run.clock.images:09d}"
+    if onnx:
+        require_onnx(opened_run)
+    require_room(folder)
     for path in export_weights(opened_run, folder):
         click.echo(path)
     if onnx:

@@ -19,23 +19,31 @@ from artgen.cli.run import DEVICES
 def sample(run: Path, count: int, seed: int, grid: bool, out: Path | None, device: str) -> None:
     """Make pictures with the newest checkpoint of RUN, a run folder.
 
-    Files that are there already are never overwritten: the same seed gives the same picture, so they are skipped.
+    Nothing is ever overwritten: one seed gives the same pictures, and those that are there already are left alone.
     """
+    from artgen import files
     from artgen.cli.opening import opened
-    from artgen.data.images import write_png
+    from artgen.data.images import encode_png
     from artgen.data.pixels import grid as sheet_of
+    from artgen.errors import RecipeError
 
     opened_run = opened(run, device)
     images = opened_run.clock.images
     folder = out or opened_run.folder.path / "samples" / f"seed-{seed}"
-    folder.mkdir(parents=True, exist_ok=True)
     pictures = opened_run.sample(count, seed)
     if grid:
         named = {f"sheet-{seed}-{count}-images-{images:09d}.png": sheet_of(pictures)}
     else:
         arrays = pictures.permute(0, 2, 3, 1).cpu().numpy()
         named = {f"{seed}-{index:05d}-images-{images:09d}.png": array for index, array in enumerate(arrays)}
-    for name, picture in named.items():
-        if not (folder / name).exists():
-            write_png(folder / name, picture)
-        click.echo(folder / name)
+    with files.disk_trouble(folder, "the pictures cannot be written"):
+        files.make_folder(folder)
+        for name, picture in named.items():
+            path, content = folder / name, encode_png(picture)
+            if not path.exists():
+                files.replace(path, content)
+            elif path.read_bytes() != content:
+                raise RecipeError(
+                    "another picture has this name", place=str(path), remedy="Choose a folder with --out."
+                )
+            click.echo(path)

@@ -57,10 +57,8 @@ class Layer:
             key = (*path, name)
             old: Any = below.get(name)
             merges = isinstance(old, dict) and isinstance(value, dict)
-            if name in ONE_OF_A_KIND and (not path or (len(path) == 2 and path[0] == "on")):
+            if name in ONE_OF_A_KIND and not path:
                 merges = merges and value.keys() <= old.keys()
-                if not path and not merges:
-                    self._forget_on(name)
             if merges:
                 self._merge(old, value, over, key)
                 continue
@@ -79,13 +77,6 @@ class Layer:
         self.origins.pop(key, None)
         for name, inner in value.items() if isinstance(value, dict) else ():
             self._forget(inner, (*key, name))
-
-    def _forget_on(self, name: str) -> None:
-        """Drop what `[on.DEVICE]` of the layers below says of a component that has been replaced."""
-        sections = self.values.get("on")
-        for device, tables in sections.items() if isinstance(sections, dict) else ():
-            if isinstance(tables, dict):
-                self._forget(tables.pop(name, None), ("on", device, name))
 
 
 def read_layer(path: Path) -> tuple[Layer, list[Fault]]:

@@ -28,7 +28,9 @@ def load_recipe(
     data: str | Path | None = None,
     plugins: Plugins | None = None,
 ) -> Recipe:
-    """Load and check a recipe. Precedence: defaults < `extends` < the recipe < `[on.DEVICE]` < `--set` < `--data`.
+    """Load and check a recipe. Precedence: defaults < `extends` < the recipe < `--set` < `--data`.
+
+    A file's `[on.DEVICE]` is laid over that file at once, so a recipe has the last word over all of what it extends.
 
     Args:
         recipe: A TOML file (also the resolved one of a run folder), or the name of a bundled recipe.
@@ -42,10 +44,9 @@ def load_recipe(
     """
     plugins = plugins or load_plugins()
     source = find_recipe(recipe)
-    layer, faults = _Files().resolve(source, ())
+    layer, faults = _Files(device).resolve(source, ())
     if faults and not layer.origins:
         raise RecipeError("the recipe cannot be read", place=str(source), faults=faults)
-    faults += _lay_section(layer, device)
     for argument in overrides:
         over, more = _override(argument)
         layer.lay(over)
@@ -77,14 +78,15 @@ def find_recipe(recipe: str | Path, folder: Path | None = None) -> Path:
 class _Files:
     """Follows `extends`; each recipe is laid over those it extends."""
 
-    def __init__(self) -> None:
-        self.read = 0
+    def __init__(self, device: Device) -> None:
+        self.device, self.read = device, 0
 
     def resolve(self, path: Path, children: tuple[Path, ...]) -> tuple[Layer, list[Fault]]:
         """The tables of a recipe over those it extends; a layer without origins where one cannot be read."""
         self.read += 1
         own, faults = read_layer(path)
         parents = own.values.pop("extends", [])
+        faults += _lay_section(own, self.device)
         parents = [parents] if isinstance(parents, str) else parents
         if not isinstance(parents, list) or not all(isinstance(parent, str) for parent in parents):
             return own, [*faults, Fault(("extends",), "expected a recipe or an array of recipes", file=str(path))]

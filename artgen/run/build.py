@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from artgen.components import Options
 from artgen.data.dataset import Dataset, Workshop
@@ -84,7 +85,7 @@ def build(recipe: Recipe, dataset: Dataset, device: torch.device, precision: Pre
     """
     phases = schedule(recipe)
     size = largest(phases)
-    require_memory(recipe, size)
+    require_memory(recipe, phases)
     generator = build_generator(recipe, size)
     critic = _build(recipe.critic, recipe.seed, "critic", size) if recipe.critic is not None else None
     augment = _build(recipe.augment, recipe.seed, "augment") if recipe.augment is not None else Augmentation()
@@ -149,26 +150,60 @@ def largest(phases: tuple[Phase, ...]) -> Size:
     return max((phase.size for phase in phases), key=lambda size: size.height * size.width)
 
 
-def require_memory(recipe: Recipe, size: Size) -> None:
-    """Refuse, before anything is allocated, networks whose weights and Adam moments exceed this machine's memory.
+_NOT_ON_META = (NotImplementedError, RuntimeError, TypeError)
+
+
+def require_memory(recipe: Recipe, phases: tuple[Phase, ...]) -> None:
+    """Refuse, before anything is allocated, what cannot fit into this machine's memory.
+
+    A lower bound: weights with their gradients and Adam's moments, the largest batch, and what a step keeps of it, each
+    output of a layer with weights, in bf16. Networks are weighed without memory, on torch's device `meta`; one that
+    cannot live there is not weighed.
 
     Raises:
         ResourceError: With the figures.
     """
-    values = 0
-    for chosen, copies in ((recipe.generator, 5), (recipe.critic, 4)):  # weights, gradients, two moments; the average
-        if chosen is None:
-            continue
-        with torch.device("meta"):
-            network = chosen.component.load()(chosen.options, size)
-        values += copies * sum(parameter.numel() for parameter in network.parameters())
-    needed, there = 4 * values, _memory_bytes()
+    needed = 0
+    for phase in phases:
+        batch = phase.batch // world_size()
+        pictures = batch * 3 * phase.size.height * phase.size.width
+        with suppress(*_NOT_ON_META), torch.device("meta"):
+            needed = max(needed, 4 * pictures + _network_bytes(recipe, largest(phases), phase.size, batch))
+        needed = max(needed, 4 * pictures)
+    there = _memory_bytes()
     if needed > there:
         raise ResourceError(
-            f"training these networks takes {needed / 1e9:.1f} GB for weights alone; this machine has {there / 1e9:.1f} GB",
+            f"training takes more than {needed / 1e9:.1f} GB of memory, and this machine has {there / 1e9:.1f} GB",
             place=recipe.name,
-            remedy="Make them narrower (width) or smaller (resolution).",
+            remedy="Make the batch smaller, or the networks narrower (width) or smaller (resolution).",
         )
+
+
+def _network_bytes(recipe: Recipe, built: Size, size: Size, batch: int) -> int:
+    """Least memory, in bytes, of networks in training; they are built on torch's default device."""
+    kept = 0
+
+    def keep(module: nn.Module, given: object, made: object) -> None:
+        nonlocal kept
+        kept += made.numel() if isinstance(made, Tensor) else 0
+
+    networks: list[Any] = [
+        chosen.component.load()(chosen.options, built) for chosen in (recipe.generator, recipe.critic) if chosen
+    ]
+    weights = [sum(parameter.numel() for parameter in network.parameters()) for network in networks]
+    for network in networks:
+        network.begin(size)
+        for module in network.modules():
+            if next(module.parameters(recurse=False), None) is not None:
+                module.register_forward_hook(keep)
+    generator = networks[0]
+    with suppress(*_NOT_ON_META):
+        given = generator.latent.draw(batch, "meta") if generator.takes == "latent" else None
+        form = generator(torch.empty(batch, 3, *size) if generator.takes == "picture" else given)
+        for critic in networks[1:]:
+            critic(form)
+    # Weights, gradients and two moments of each network; the average of the generator.
+    return int(4 * (4 * sum(weights) + weights[0]) + 2 * kept)
 
 
 def _memory_bytes() -> int:

@@ -3,34 +3,68 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import warnings
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
+from artgen import files
 from artgen.errors import ArtgenError, RecipeError
 from artgen.run.opening import OpenRun
 from artgen.run.pictures import given_for
 
+WEIGHTS, RECIPE, ONNX = "generator.safetensors", "recipe.toml", "generator.onnx"
+
 _TOLERANCE = 1e-3
 """Largest difference in a picture value, of a range of 2, between torch and ONNX: an eighth of one of 256 steps."""
+
+
+def require_room(folder: Path) -> None:
+    """Make the folder of an export, or see that none of its files is there.
+
+    Raises:
+        RecipeError: One is there already.
+        ResourceError: The folder cannot be made.
+    """
+    with files.disk_trouble(folder, "the folder cannot be made"):
+        files.make_folder(folder)
+    for path in (folder / name for name in (WEIGHTS, RECIPE, ONNX)):
+        if path.exists():
+            raise RecipeError("the file is there already", place=str(path), remedy="Choose another folder with --out.")
+
+
+def require_onnx(run: OpenRun) -> None:
+    """See that the generator of a run can become ONNX here.
+
+    Raises:
+        RecipeError: The packages for ONNX are missing, or the generator takes no input.
+    """
+    missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise RecipeError(f"ONNX needs {', '.join(missing)}", remedy="pip install 'artgen[onnx]', or use --no-onnx.")
+    if run.average.takes == "nothing":
+        raise RecipeError("a canvas is a picture, not a network: it cannot become ONNX", remedy="Use --no-onnx.")
 
 
 def export_weights(run: OpenRun, folder: Path) -> list[Path]:
     """Write `generator.safetensors` (settled weights in fp32) and `recipe.toml`.
 
     Raises:
-        RecipeError: One of the files is there already.
+        ResourceError: The disk is full.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    weights, recipe = _new(folder / "generator.safetensors"), _new(folder / "recipe.toml")
     state = {name: value.cpu().contiguous() for name, value in run.generator.state_dict().items()}
-    facts = {"artgen_run": run.folder.path.name, "images": str(run.clock.images), "generator": run.recipe.generator.label}
-    save_file(state, weights, metadata=facts)
-    recipe.write_text(run.recipe.to_toml(), encoding="utf-8")
-    return [weights, recipe]
+    facts = {
+        "artgen_run": run.folder.path.name,
+        "images": str(run.clock.images),
+        "generator": run.recipe.generator.label,
+    }
+    with files.disk_trouble(folder, "the weights cannot be written"):
+        files.replace(folder / WEIGHTS, save(state, metadata=facts))
+        files.replace(folder / RECIPE, run.recipe.to_toml().encode())
+    return [folder / WEIGHTS, folder / RECIPE]
 
 
 class _Sampler(nn.Module):
@@ -51,17 +85,11 @@ def export_onnx(run: OpenRun, folder: Path) -> tuple[Path, float]:
         The file and the largest difference in a value, over a batch of another size than the traced one.
 
     Raises:
-        RecipeError: The packages for ONNX are missing, the generator takes no input, or the file is there already.
-        ArtgenError: The exported network does not make the same pictures.
+        ArtgenError: The exported network does not make the same pictures; no file is written.
+        ResourceError: The disk is full.
     """
-    missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise RecipeError(f"ONNX needs {', '.join(missing)}", remedy="pip install 'artgen[onnx]', or use --no-onnx.")
-    if run.average.takes == "nothing":
-        raise RecipeError("a canvas is a picture, not a network: there is nothing to export as ONNX")
     import onnxruntime
 
-    path = _new(folder / "generator.onnx")
     sampler = _Sampler(run).cpu().eval()
     traced, checked = (
         given_for(run.average, count, run.recipe.seed, "export", torch.device("cpu"), run.sources, run.size)
@@ -69,31 +97,27 @@ def export_onnx(run: OpenRun, folder: Path) -> tuple[Path, float]:
     )
     assert traced is not None
     assert checked is not None
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of packages that nobody here uses
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the exporter's advice to its own developers
-        torch.onnx.export(
+        program = torch.onnx.export(
             sampler,
             (traced,),
-            str(path),
             input_names=["given"],
             output_names=["pictures"],
             dynamic_shapes={"given": {0: torch.export.Dim("pictures_count", min=1)}},
             dynamo=True,
-            external_data=False,
             verbose=False,
         )
         expected = sampler(checked)
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    assert program is not None
+    content: bytes = program.model_proto.SerializeToString()
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     (made,) = session.run(None, {"given": checked.numpy()})
     difference = float((torch.from_numpy(made) - expected).abs().max())
-    if difference > _TOLERANCE:
-        raise ArtgenError(
-            f"ONNX and torch differ by up to {difference:.3g}", place=str(path), remedy="Please report this generator."
-        )
+    if not difference <= _TOLERANCE:
+        raise ArtgenError(f"ONNX and torch differ by up to {difference:.3g}", remedy="Please report this generator.")
+    path = folder / ONNX
+    with files.disk_trouble(path, "the network cannot be written"):
+        files.replace(path, content)
     return path, difference
-
-
-def _new(path: Path) -> Path:
-    if path.exists():
-        raise RecipeError("the file is there already", place=str(path), remedy="Choose another folder with --out.")
-    return path

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class OpenRun:
-    """A trained generator and where it came from. The pictures it learnt from are prepared only when they are asked for."""
+    """A trained generator and where it came from; the pictures it learnt from are prepared only if asked for."""
 
     folder: RunFolder
     recipe: Recipe
@@ -109,10 +109,10 @@ def clock_of(loaded: checkpoint.Loaded, recipe: Recipe) -> Clock:
     Raises:
         CheckpointError: It stands nowhere in it.
     """
-    numbers = [loaded.info.get(name) for name in ("images", "steps", "phase", "phase_images", "total_images")]
-    match numbers:
-        case [int(), int(), int(phase), int(), int()] if 0 <= phase < len(recipe.phases) and min(numbers) >= 0:
-            return Clock(*numbers)
+    match loaded.info:
+        case {"images": int(images), "steps": int(steps), "phase": int(phase), "phase_images": int(phase_images),
+              "total_images": int(total_images)} if 0 <= phase < len(recipe.phases):  # fmt: skip
+            return Clock(images, steps, phase, phase_images, total_images)
     raise CheckpointError("it does not say where in the recipe's phases it stands", place=str(loaded.path))
 
 
@@ -126,7 +126,7 @@ def refuse_other_pictures(recorded: str, dataset: Dataset, recipe: Recipe) -> No
         raise DataError(
             "the pictures are not those that this run began with",
             place=f"data.{recipe.data.label}",
-            remedy="Put them back as they were, or train the new ones in a folder of their own (--out) or anew (--fresh).",
+            remedy="Put them back as they were, or train the new ones elsewhere (--out) or anew (--fresh).",
         )
 
 

@@ -56,7 +56,7 @@ class RunFolder:
         Args:
             path: The folder; made if absent.
             recipe_toml: The resolved recipe.
-            fingerprint: What tells this recipe from another; a run continues only under the same one.
+            fingerprint: What tells this recipe from another; a run that has begun continues only under the same one.
             fresh: Begin anew: an older run is renamed to `<name>.old-1` (2, 3, ...).
             description: JSON values for `run.json`: versions, plugins, seed, device, data, threads, command line.
 
@@ -77,7 +77,9 @@ class RunFolder:
                     lock = _begin_anew(path, lock)
                 info = _read_info(path) if (path / RUN).exists() else _new_info(fingerprint, description)
                 if info["fingerprint"] != fingerprint:
-                    raise _another_recipe(path, recipe_toml)
+                    if _has_begun(path):
+                        raise _another_recipe(path, recipe_toml)
+                    info = _new_info(fingerprint, description)
                 folder = cls(path, info, lock)
                 folder._begin_session(recipe_toml, description)
             except BaseException:
@@ -181,7 +183,7 @@ class RunFolder:
         self._store_info()
 
     def finish(self, images: int, outcome: str) -> None:
-        """Close this session's entry in `run.json`: `outcome` is "done", "interrupted", "diverged", ..."""
+        """Close this session's entry in `run.json`: `outcome` is "finished", "stopped" or "failed"."""
         wall_seconds = round(time.monotonic() - self._started_seconds, 3)
         self._session.update(images=images, wall_seconds=wall_seconds, outcome=outcome)
         self._store_info()
@@ -289,6 +291,14 @@ def _refuse_foreign(path: Path) -> None:
             place=str(path),
             remedy="Choose a new or an empty folder with --out.",
         )
+
+
+def _has_begun(path: Path) -> bool:
+    """Whether a run has taken a step: not if it failed before, at a mistyped `--data` or a batch too large, say."""
+    checkpoints, metrics = path / "checkpoints", path / METRICS
+    return any(checkpoints.iterdir() if checkpoints.is_dir() else ()) or (
+        metrics.exists() and metrics.stat().st_size > 0
+    )
 
 
 def _begin_anew(path: Path, lock: Lock) -> Lock:

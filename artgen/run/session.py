@@ -71,9 +71,7 @@ def run_recipe(
         recorded = None if fresh else _recorded_precision(out)
         precision = recorded or choose_precision(recipe.run.precision, device)
         description = _describe(recipe, device, precision, plugins)
-        with RunFolder.open(
-            out, recipe.to_toml(), recipe.fingerprint, fresh=fresh, description=description
-        ) as folder:
+        with RunFolder.open(out, recipe.to_toml(), recipe.fingerprint, fresh=fresh, description=description) as folder:
             outcome = "failed"
             try:
                 finished = _sit(recipe, folder, device, precision, plugins, workshop, show_training, stop)

@@ -83,9 +83,7 @@ def _pack(value: Any, path: tuple[str, ...], tensors: dict[str, Tensor], part: s
 
 def _is_channels_last(tensor: Tensor) -> bool:
     """Fused optimizers walk weights and moments side by side in memory, so both must lie there in one order."""
-    return (
-        tensor.dim() == 4 and not tensor.is_contiguous() and tensor.is_contiguous(memory_format=torch.channels_last)
-    )
+    return tensor.dim() == 4 and not tensor.is_contiguous() and tensor.is_contiguous(memory_format=torch.channels_last)
 
 
 def _describe(value: Any) -> str:

@@ -36,7 +36,6 @@ class RunUpkeep:
         self.record_images = max(1, job.total_images // _RECORDS_A_RUN)
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, int] = {}
-        self.refused_before = float(job.update.refused)
 
     def at_phase(self, clock: Clock) -> None:
         if clock.images == 0:
@@ -65,7 +64,7 @@ class RunUpkeep:
         """
         figures = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
         self.sums, self.counts = {}, {}
-        refused = float(self.job.update.refused) - self.refused_before
+        refused = float(self.job.update.refused)
         if refused:
             figures["refused_updates"] = refused
         self.folder.record({"images": clock.images, "steps": clock.steps, "phase": clock.phase} | figures)

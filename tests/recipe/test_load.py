@@ -162,6 +162,12 @@ def test_extends_merges_tables_and_replaces_arrays_and_chosen_components(load):
     assert len(recipe.phases) == 1
 
 
+def test_a_recipe_has_the_last_word_over_the_sections_of_what_it_extends(load):
+    base = RECIPE + "[on.cpu.generator.conv]\nwidth = 2\nslope = 0.5\n"
+    recipe = load("extends = 'base.toml'\n[generator.conv]\nwidth = 4\n", base=base)
+    assert (recipe.generator.options.width, recipe.generator.options.slope) == (4, 0.5)
+
+
 def test_a_recipe_that_two_parents_share_does_not_undo_the_first(load):
     recipe = load(
         "extends = ['first.toml', 'second.toml']",
