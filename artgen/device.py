@@ -38,7 +38,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(asked: str, device: torch.device) -> Precision:
-    """Turn `auto` into the precision that pays on this device; a CPU is probed, since only newer ones compute in bf16."""
+    """Turn `auto` into the precision that pays on this device; a CPU is probed: only newer ones compute in bf16."""
     if asked == "fp32" or asked == "bf16":
         return asked  # type: ignore[return-value]  # narrowed by hand: mypy does not narrow str to Literal here
     if device.type == "cuda":

@@ -44,6 +44,6 @@ def sample(run: Path, count: int, seed: int, grid: bool, out: Path | None, devic
                 files.replace(path, content)
             elif path.read_bytes() != content:
                 raise RecipeError(
-                    "another picture has this name", place=str(path), remedy="Choose a folder with --out."
+                    "it is another picture", place=str(path), remedy="Choose a folder with --out."
                 )
             click.echo(path)

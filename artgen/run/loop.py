@@ -29,7 +29,7 @@ class Upkeep(Protocol):
 
 @dataclass(frozen=True)
 class State:
-    """What a checkpoint holds of a job: the clock, every network, the trainer, and which pictures it has learnt from."""
+    """What a checkpoint holds of a job: the clock, every network, the trainer, and which pictures it learns from."""
 
     clock: Clock
     parts: dict[str, Any]

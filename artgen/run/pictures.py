@@ -21,7 +21,7 @@ _SETTLING_BATCHES = 10
 def given_for(
     generator: Generator, count: int, seed: int, purpose: str, device: torch.device, feed: Feed | None, size: Size
 ) -> Tensor | None:
-    """What to hand a generator for `count` pictures: latents as a function of (seed, purpose), source pictures, or None.
+    """What to hand a generator for `count` pictures: latents, a function of (seed, purpose), source pictures or None.
 
     Latents are drawn on the CPU, so that one seed means one picture on every device.
     """

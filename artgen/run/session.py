@@ -1,4 +1,4 @@
-"""One sitting of `artgen run`: open the folder, prepare, resume, train, finish. The same call continues or repeats nothing."""
+"""One sitting of `artgen run`: open the folder, prepare, resume, train, finish. Called again, it goes on."""
 
 from __future__ import annotations
 
