@@ -53,7 +53,7 @@ def _probe_cpu() -> float:
     with torch.random.fork_rng([]):
         network = nn.Sequential(nn.Conv2d(32, 64, 4, 2, 1), nn.ReLU(), nn.Conv2d(64, 128, 4, 2, 1))
         pictures = torch.randn(8, 32, 32, 32).contiguous(memory_format=torch.channels_last)
-    network = network.to(memory_format=torch.channels_last)
+    to_device(network, torch.device("cpu"))
 
     def seconds(precision: Precision) -> float:
         times = []

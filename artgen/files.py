@@ -98,7 +98,7 @@ def replace(path: Path, content: bytes) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """The same for a content too large for memory: yield a temporary path beside `path`, which takes its place at the end.
+    """The same for a content too large for memory: yield a temporary path, which takes the place of `path` at the end.
 
     Whatever the block raises leaves `path` as it was and the temporary file removed.
     """

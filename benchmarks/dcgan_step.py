@@ -28,7 +28,7 @@ from torch.nn.functional import softplus
 
 from artgen.data.dataset import Dataset
 from artgen.recipe import load_recipe
-from artgen.run.build import build
+from artgen.run.build import Job, build
 from artgen.run.loop import take_step
 from artgen.training import Clock, Size
 
@@ -72,7 +72,7 @@ def artgen_step(recipe_text: str) -> Step:
     return step
 
 
-def bare_step(job, batch: int, precision: str) -> Step:
+def bare_step(job: Job, batch: int, precision: str) -> Step:
     """The same networks, augmentation, losses and average in the plainest loop that does the same work."""
     recipe, generator, critic, augment = job.recipe, job.generator, job.critic, job.augment
     penalty = next((loss for loss in recipe.losses if loss.label == "r1"), None)
@@ -83,7 +83,7 @@ def bare_step(job, batch: int, precision: str) -> Step:
     averaged, latest = list(average.parameters()), [p.detach() for p in generator.parameters()]
     order = np.random.default_rng(0)
 
-    def autocast():
+    def autocast() -> torch.autocast:
         return torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16")
 
     def step(index: int) -> None:
@@ -209,7 +209,8 @@ def main() -> None:
         f"artgen_over_{other}": statistics.median(a / b for a, b in zip(rates["artgen"], rates[other], strict=True))
         for other in ("bare", "plain")
     }
-    print(json.dumps(said | {"images_a_second": {n: statistics.median(r) for n, r in rates.items()}} | ratios, indent=1))
+    medians = {name: statistics.median(rate) for name, rate in rates.items()}
+    print(json.dumps(said | {"images_a_second": medians} | ratios, indent=1))
 
 
 if __name__ == "__main__":

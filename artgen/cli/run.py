@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import click
 
@@ -35,12 +36,12 @@ def run(
     from artgen.data.dataset import Workshop
     from artgen.device import choose_device
     from artgen.plugins import load_plugins
-    from artgen.recipe import load_recipe
+    from artgen.recipe import Device, load_recipe
     from artgen.run.session import run_recipe, try_recipe
 
     chosen = choose_device(device)
     plugins = load_plugins()
-    loaded = load_recipe(recipe, device=chosen.type, overrides=overrides, data=data, plugins=plugins)
+    loaded = load_recipe(recipe, device=cast(Device, chosen.type), overrides=overrides, data=data, plugins=plugins)
     workshop = Workshop(cache_folder(), bar, workers())
     if dry_run:
         scalars = try_recipe(loaded, chosen, workshop)

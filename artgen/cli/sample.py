@@ -43,7 +43,5 @@ def sample(run: Path, count: int, seed: int, grid: bool, out: Path | None, devic
             if not path.exists():
                 files.replace(path, content)
             elif path.read_bytes() != content:
-                raise RecipeError(
-                    "it is another picture", place=str(path), remedy="Choose a folder with --out."
-                )
+                raise RecipeError("it is another picture", place=str(path), remedy="Choose a folder with --out.")
             click.echo(path)

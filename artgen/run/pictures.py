@@ -50,6 +50,6 @@ def settle(
 
 def make_pictures(generator: Generator, given: Tensor | None, device: torch.device, precision: Precision) -> Tensor:
     """Pictures (N, 3, H, W) uint8 on the device, made in batches."""
-    batches = [None] if given is None else given.split(_BATCH)
+    batches = [None] if given is None else torch.split(given, _BATCH)
     with torch.no_grad(), mixed(device, precision):
         return torch.cat([to_uint8(generator.sample(batch)) for batch in batches])

@@ -74,8 +74,8 @@ def move(pictures: Tensor, amounts: Mapping[str, Tensor]) -> Tensor:
     matrix[:, 0, 2] += x - matrix[:, 0, 0] * x - matrix[:, 0, 1] * y
     matrix[:, 1, 2] += y - matrix[:, 1, 0] * x - matrix[:, 1, 1] * y
     dtype = torch.promote_types(pictures.dtype, torch.float32)
-    # Differentiable once on every torch; only newer ones differentiate grid_sample twice, which no loss needs: penalties
-    # differentiate with respect to the augmented picture.
+    # Differentiable once on every torch. Only newer ones differentiate grid_sample twice, which no loss needs:
+    # penalties differentiate with respect to the augmented picture.
     warped = warp_affine(pictures.to(dtype), matrix[:, :2].to(dtype), (height, width), align_corners=False)
     return warped.to(pictures.dtype)
 
