@@ -86,7 +86,7 @@ def _fail(error: ArtgenError, debug: bool) -> NoReturn:
     """End the process with one message; with `debug`, after the traceback."""
     if debug:
         traceback.print_exception(error)
-    colour = {} if os.environ.get("NO_COLOR") else {"fg": "red", "bold": True}
-    click.secho("error: ", err=True, nl=False, **colour)  # type: ignore[arg-type]
+    colour = False if os.environ.get("NO_COLOR") else None  # None: where stderr is a terminal
+    click.secho("error: ", err=True, nl=False, fg="red", bold=True, color=colour)
     click.echo(error, err=True)
     sys.exit(error.exit_code)

@@ -1,0 +1,177 @@
+"""One sitting: what it takes up, what it refuses, what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+
+from artgen import hookimpl
+from artgen.data.dataset import Workshop
+from artgen.errors import CheckpointError, RecipeError, ResourceError, StoppedError
+from artgen.recipe import load_recipe
+from artgen.run import build, checkpoint
+from artgen.run.opening import clock_of, open_run
+from artgen.run.session import run_recipe, try_recipe
+from tests.families.drive import RECIPES, families, train_family
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+CPU = torch.device("cpu")
+
+
+@contextmanager
+def quiet(*_):
+    yield lambda *_: None
+
+
+def sit(out, *listeners, fresh=False, recipe="translator", overrides=()):
+    """Train a toy recipe; the sitting under test."""
+    file = out.parent / f"{recipe}.toml"
+    file.write_text(RECIPES[recipe])
+    plugins = families(*listeners)
+    overrides = ["run.precision=fp32", "run.checkpoint_images=24", "run.preview_pictures=2", *overrides]
+    loaded = load_recipe(file, overrides=overrides, plugins=plugins)
+    return run_recipe(loaded, out, CPU, plugins, Workshop(out.parent / "cache", quiet, 1), quiet, fresh=fresh)
+
+
+def outcomes(out: Path) -> list[str]:
+    return [session["outcome"] for session in json.loads((out / "run.json").read_text())["sessions"]]
+
+
+def test_events_come_in_order_with_the_outcome(tmp_path):
+    told = []
+
+    class Listener:
+        @hookimpl
+        def artgen_run_started(self, folder):
+            told.append("started")
+
+        @hookimpl
+        def artgen_previewed(self, images):
+            told.append(f"previewed {images}")
+
+        @hookimpl
+        def artgen_saved(self, checkpoint, images):
+            assert checkpoint.is_dir()
+            told.append(f"saved {images}")
+
+        @hookimpl
+        def artgen_run_ended(self, outcome):
+            told.append(outcome)
+
+    sit(tmp_path / "run", Listener())
+    assert told == ["started", "previewed 0", "saved 24", "saved 48", "saved 64", "previewed 64", "finished"]
+    assert outcomes(tmp_path / "run") == ["finished"]
+
+
+def test_a_listener_that_raises_does_not_cost_the_run(tmp_path, caplog):
+    class Bad:
+        @hookimpl
+        def artgen_saved(self, images):
+            raise ValueError("bad listener")
+
+    assert sit(tmp_path / "run", Bad()).sheet.is_file()
+    assert caplog.text.count("bad listener") == 1
+
+
+def test_outcomes_of_a_run_that_was_stopped_and_went_on(tmp_path):
+    with pytest.raises(StoppedError):
+        train_family("translator", tmp_path / "run", stop_at_images=30)
+    train_family("translator", tmp_path / "run")
+    assert outcomes(tmp_path / "run") == ["stopped", "finished"]
+
+
+def test_a_run_goes_on_in_the_precision_it_began_with(tmp_path, monkeypatch):
+    with pytest.raises(StoppedError):
+        train_family("translator", tmp_path / "run", stop_at_images=30)
+    monkeypatch.setattr("artgen.run.session.choose_precision", lambda *_: "bf16")  # another machine, or a busy one
+    seen = []
+
+    class Listener:
+        @hookimpl
+        def artgen_run_started(self, folder):
+            seen.append(folder.info["precision"])
+
+    monkeypatch.setattr("tests.families.drive.families", lambda *more: families(*more, Listener()))
+    train_family("translator", tmp_path / "run")
+    assert seen == ["fp32"]
+
+
+def test_another_torch_is_said_to_change_the_bits(tmp_path, caplog, monkeypatch):
+    with pytest.raises(StoppedError):
+        train_family("translator", tmp_path / "run", stop_at_images=30)
+    monkeypatch.setattr("artgen.__version__", "99.0")
+    train_family("translator", tmp_path / "run")
+    assert "artgen is now 99.0" in caplog.text
+
+
+def test_a_run_that_never_took_a_step_gives_way_to_another_recipe(tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "_memory_bytes", lambda: 0)
+    with pytest.raises(ResourceError):
+        sit(tmp_path / "run")
+    monkeypatch.undo()
+    sit(tmp_path / "run", overrides=["seed=5"])
+    assert load_recipe(tmp_path / "run" / "recipe.toml", plugins=families()).seed == 5
+    with pytest.raises(RecipeError, match="another recipe"):  # and now it has taken some
+        sit(tmp_path / "run", overrides=["seed=6"])
+
+
+def test_one_step_to_try_writes_no_run(tmp_path):
+    (tmp_path / "t.toml").write_text(RECIPES["translator"])
+    recipe = load_recipe(tmp_path / "t.toml", plugins=families())
+    assert all(
+        isinstance(value, float) for value in try_recipe(recipe, CPU, Workshop(tmp_path / "c", quiet, 1)).values()
+    )
+    assert not list(tmp_path.glob("run*"))
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        {},
+        {"images": 1, "steps": 1, "phase": 9, "phase_images": 1, "total_images": 1},
+        {"images": 1, "steps": 1, "phase": -1, "phase_images": 1, "total_images": 1},
+        {"images": "1", "steps": 1, "phase": 0, "phase_images": 1, "total_images": 1},
+    ],
+)
+def test_a_checkpoint_that_stands_nowhere_is_refused(tmp_path, info):
+    (tmp_path / "t.toml").write_text(RECIPES["translator"])
+    recipe = load_recipe(tmp_path / "t.toml", plugins=families())
+    with pytest.raises(CheckpointError, match="where in the recipe's phases") as error:
+        clock_of(checkpoint.Loaded(tmp_path / "images-000000001", {}, info, ()), recipe)
+    assert "images-000000001" in error.value.place
+
+
+@pytest.mark.parametrize("part", ["average", "generator", "trainer", "refused"])
+def test_a_checkpoint_that_lacks_a_part_is_refused(tmp_path, part):
+    with pytest.raises(StoppedError):
+        train_family("translator", tmp_path / "run", stop_at_images=30)
+    folder = tmp_path / "run" / "checkpoints"
+    loaded = checkpoint.newest(folder)
+    parts = {name: state for name, state in loaded.parts.items() if name != part}
+    checkpoint.save(folder, parts, loaded.info | {"images": loaded.info["images"] + 4})
+    with pytest.raises(CheckpointError, match="does not fit"):
+        train_family("translator", tmp_path / "run")
+    if part == "average":
+        with pytest.raises(CheckpointError, match="does not fit"):
+            open_run(tmp_path / "run", CPU, families(), Workshop(tmp_path / "cache", quiet, 1))
+
+
+def test_the_least_memory_grows_with_the_batch(tmp_path, monkeypatch):
+    """The bound lies below what a step takes, and above the weights alone."""
+    needed = []
+    for batch in (4, 400):
+        recipe = load_recipe("rembrandt", overrides=[f"phase=[{{images=800, batch={batch}}}]"])
+        monkeypatch.setattr(build, "_memory_bytes", lambda: 0)
+        with pytest.raises(ResourceError, match="GB") as error:
+            build.require_memory(recipe, build.schedule(recipe))
+        needed.append(error.value.cause)
+        size = build.schedule(recipe)[0].size
+        networks = [chosen.component.load()(chosen.options, size) for chosen in (recipe.generator, recipe.critic)]
+        weights = sum(parameter.numel() for network in networks for parameter in network.parameters())
+        bound = build._network_bytes(recipe, size, size, batch)
+        assert 16 * weights < bound < 16 * weights + batch * 4_000_000
+    assert needed[0] != needed[1]

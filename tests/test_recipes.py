@@ -1,0 +1,89 @@
+"""Every bundled recipe loads for every device, and takes its first steps by the road that a user takes."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from artgen.cli.main import artgen
+from artgen.recipe import DEVICES, bundled_recipes, load_recipe
+
+RECIPES = sorted(bundled_recipes())
+_STEPS = "phase=[{images=32, batch=8}]"
+_SMALL = [
+    *("--device", "cpu", "--out", "run", "--set", _STEPS, "--set", "run.precision=fp32"),
+    *("--set", "run.evaluate_samples=8", "--set", "run.preview_pictures=4"),
+    *("--set", "metrics.swd={descriptors=4, directions=4}"),
+    *("--set", "metrics.diversity={pairs=4}", "--set", "metrics.nearest={real_queries=20, shown=2}"),
+]
+_NARROW = {
+    "dcgan": ["--set", "generator.dcgan.width=8", "--set", "critic.dcgan.width=8"],
+    "dense": ["--set", "generator.dense.hidden=[16]", "--set", "critic.dense={hidden=[16]}"],
+}
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, one_thread):
+    """An empty current folder with pictures in every form that the recipes know, and a cache of its own."""
+    draw = np.random.default_rng(0)
+    (tmp_path / "mnist").mkdir()
+    digits = draw.integers(0, 256, (40, 28, 28), np.uint8)
+    (tmp_path / "mnist" / "train-images-idx3-ubyte").write_bytes(
+        struct.pack(">4I", 2051, *digits.shape) + digits.tobytes()
+    )
+    (tmp_path / "cifar").mkdir()
+    records = draw.integers(0, 256, (40, 3073), np.uint8)
+    records[:, 0] = 7  # horses
+    (tmp_path / "cifar" / "data_batch_1.bin").write_bytes(records.tobytes())
+    np.savez(tmp_path / "horses.npz", images=records[:, 1:].reshape(40, 32, 32, 3))
+    (tmp_path / "pictures" / "deeper").mkdir(parents=True)
+    for index in range(24):
+        noise = draw.integers(0, 256, (70 + index, 66, 3), np.uint8)
+        Image.fromarray(noise).save(tmp_path / "pictures" / ("deeper" if index % 2 else ".") / f"{index}.png")
+    monkeypatch.setenv("ARTGEN_CACHE", os.fspath(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_bundled_recipes_are_there():
+    assert {"digits", "digits-dense", "horses", "rembrandt"} <= set(RECIPES)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_loads_for_every_device_and_says_what_it_is(name, device):
+    recipe = load_recipe(name, device=device)
+    assert recipe.title
+    assert recipe.metrics
+    assert recipe.run.checkpoint_images <= sum(phase.images for phase in recipe.phases)
+
+
+def _data_of(name):
+    """The arguments that give a recipe a few pictures, by each way that its comment names."""
+    resolution = load_recipe(name).data.options.resolution
+    digits = [[], ["--set", f'data.mnist={{path="mnist", resolution={resolution}}}']]
+    horses = [["--data", "cifar"], ["--set", 'data.npz={path="horses.npz", resolution=32, mirror=true}']]
+    portraits = [["--set", "data.atelier.count=24"], ["--data", "pictures"]]
+    return {"digits": digits, "digits-dense": digits, "horses": horses, "rembrandt": portraits}[name]
+
+
+@pytest.mark.parametrize(("name", "way"), [(name, way) for name in RECIPES for way in _data_of(name)])
+def test_a_recipe_takes_its_first_steps(name, way, here):
+    recipe = load_recipe(name)
+    artgen(["run", name, *way, *_SMALL, *_NARROW[recipe.generator.use]], standalone_mode=False)
+    run = here / "run"
+    with Image.open(run / "samples" / "final.png") as sheet:
+        assert sheet.width == sheet.height == 2 * recipe.phases[0].size[0] + 6
+    assert recipe.title in (run / "report.html").read_text()
+    figures = json.loads((run / "figures.json").read_text())
+    assert {figure.split("/")[0] for figure in figures} == {metric.label for metric in recipe.metrics}
+    trained = load_recipe(run / "recipe.toml")
+    assert trained.generator.use == recipe.generator.use
+    assert trained.data.options.mirror == recipe.data.options.mirror
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert rows[-1]["images"] == 32
