@@ -67,7 +67,7 @@ class RunOptions(Options):
     """After how many pictures shown an old weight counts half in the averaged generator."""
     evaluate_images: int = Field(0, ge=0)
     """Measure the metrics each time this many pictures were shown; 0: only at the end."""
-    evaluate_samples: int = Field(400, ge=2)
+    evaluate_samples: int = Field(400, ge=2, le=100_000)
     """How many made pictures the metrics look at."""
     preview_pictures: int = Field(64, ge=1, le=1024)
     """How many pictures are on a sheet."""

@@ -70,8 +70,13 @@ class RunFolder:
             raise RecipeError("it is no folder", place=str(path), remedy="Choose a folder with --out.")
         with files.disk_trouble(path, "the run folder cannot be used"):
             files.make_folder(path)
-            _refuse_foreign(path)
-            lock = Lock(path / LOCK)
+            try:
+                _refuse_foreign(path)
+                lock = Lock(path / LOCK)
+            except FileNotFoundError:
+                raise CheckpointError(
+                    "another process has just moved this folder aside", place=str(path), remedy="Run the command again."
+                ) from None
             try:
                 if fresh and (path / RUN).exists():
                     lock = _begin_anew(path, lock)

@@ -24,7 +24,7 @@ from artgen.training import Clock
 Show = Callable[[Clock, dict[str, float]], None]
 """Brings a progress line up to date; scalars are on the host."""
 
-_RECORDS_A_RUN = 500
+_RECORDS_A_RUN, _RECORD_IMAGES = 500, 10_000  # at least so many records, and at most so many images between two
 _REFUSALS_BORNE = 20
 
 
@@ -33,7 +33,7 @@ class RunUpkeep:
 
     def __init__(self, job: Job, folder: RunFolder, plugins: Plugins, show: Show) -> None:
         self.job, self.folder, self.plugins, self.show = job, folder, plugins, show
-        self.record_images = max(1, job.total_images // _RECORDS_A_RUN)
+        self.record_images = max(1, min(job.total_images // _RECORDS_A_RUN, _RECORD_IMAGES))
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, int] = {}
 
