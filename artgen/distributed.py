@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
+from artgen.errors import ArtgenError
+
 
 def world_size() -> int:
     """How many processes train together."""
@@ -68,5 +70,9 @@ def any_rank(flag: bool) -> bool:
 
 def wait_for_all() -> None:
     """Wait until every process has come this far."""
-    if world_size() > 1:
+    if world_size() == 1:
+        return
+    try:
         dist.barrier()
+    except RuntimeError as error:
+        raise ArtgenError("another process has failed", remedy="Its own message says why.") from error

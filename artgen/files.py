@@ -45,11 +45,12 @@ def disk_trouble(place: Path, what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ResourceError(
-            f"{what}: {error.strerror or error}",
-            place=str(place),
-            remedy="Free some space or mend the disk, then run again.",
-        ) from error
+        in_the_way = error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
+        barred = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+        remedy = "Free some space or mend the disk, then run again."
+        if in_the_way or barred:
+            remedy = "Choose another place with --out." if in_the_way else "Choose a folder that you may write."
+        raise ResourceError(f"{what}: {error.strerror or error}", place=str(place), remedy=remedy) from error
 
 
 def require_space(path: Path, needed_bytes: int, what: str) -> None:

@@ -176,12 +176,21 @@ class Losses:
         total, values = torch.zeros(()), {}
         for label, term in self.terms.items():
             judge = getattr(term.loss, side, None)
-            if judge is None or step % term.every:
+            if judge is None or not term.weight or step % term.every:
                 continue
             value = judge(outputs)
             total = total + value * (term.weight * term.every)
             values[f"{side}/{label}"] = value.detach()
         return total, values
+
+    def steady(self, side: Side, values: Mapping[str, Tensor]) -> Tensor:
+        """The weighted sum, of `values` as a call returned them, of the terms that are due at every step."""
+        due = [
+            values[f"{side}/{label}"] * term.weight
+            for label, term in self.terms.items()
+            if term.every == 1 and f"{side}/{label}" in values
+        ]
+        return torch.stack(due).sum() if due else torch.zeros(())
 
     def need(self, side: Side, field_name: str) -> bool:
         """Whether any loss that judges `side` reads this field of `Outputs`."""

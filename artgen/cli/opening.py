@@ -14,8 +14,9 @@ def opened(run: Path, device: str) -> OpenRun:
     from artgen.cli.progress import bar
     from artgen.cli.run import cache_folder, workers
     from artgen.data.dataset import Workshop
-    from artgen.device import choose_device
+    from artgen.device import choose_device, exhaustion
     from artgen.plugins import load_plugins
     from artgen.run.opening import open_run
 
-    return open_run(run, choose_device(device), load_plugins(), Workshop(cache_folder(), bar, workers()))
+    with exhaustion(str(run), "The networks of this run need a larger machine."):
+        return open_run(run, choose_device(device), load_plugins(), Workshop(cache_folder(), bar, workers()))

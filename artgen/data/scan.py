@@ -73,6 +73,9 @@ def look_through(path: str) -> Scan:
     return _walk(root)
 
 
+_RUN_FOLDER = {"run.json", "recipe.toml"}
+
+
 def _walk(root: Path) -> Scan:
     scan = Scan(root)
     seen: set[tuple[int, int]] = {_inode(root)}
@@ -84,6 +87,10 @@ def _walk(root: Path) -> Scan:
                 inside = sorted((entry for entry in entries if not entry.name.startswith(".")), key=_by_name)
         except OSError as error:
             scan.passed_over.append(Skipped(shown(prefix), error.strerror or str(error)))
+            continue
+        if prefix and {entry.name for entry in inside} >= _RUN_FOLDER:
+            # Its previews are no pictures to learn from, and would change while it trains.
+            scan.passed_over.append(Skipped(shown(prefix), "the folder of a run"))
             continue
         below = []
         for entry in inside:

@@ -76,6 +76,7 @@ class _Check:
         self.unknown_keys()
         partner = self.partner()
         self.references(partner)
+        self.sizes(one["data"], phases)
         if self.faults or heading is None or run is None:
             return None
         found = {section: chosen[0] if chosen else None for section, chosen in one.items()}
@@ -160,6 +161,21 @@ class _Check:
             if options is not None:
                 chosen.append(Chosen(label, use, component, options))
         return chosen
+
+    def sizes(self, data: list[Chosen[Any]], phases: list[PhaseOptions]) -> None:
+        """Phases show the data's pictures as they are, or smaller; they neither enlarge nor distort them."""
+        if not data:
+            return
+        height, width = data[0].options.size
+        for index, phase in enumerate(phases):
+            if not phase.resolution:
+                continue
+            if phase.size[0] > height or phase.size[1] > width or phase.size[0] * width != phase.size[1] * height:
+                self.fault(
+                    ("phase", index, "resolution"),
+                    f"{phase.size[1]}x{phase.size[0]} px is no smaller copy of the data's {width}x{height} px",
+                    f"Give data.{data[0].label} the resolution of the largest phase, and all of them one shape.",
+                )
 
     def phases(self) -> list[PhaseOptions]:
         """The schedule."""

@@ -106,6 +106,10 @@ class Chosen(Generic[O_co]):
         return {**({"use": self.use} if self.use != self.label else {}), **written}
 
 
+_BESIDE_TRAINING = ("title", "description", "metrics")
+_UPKEEP = ("preview_images", "preview_pictures", "checkpoint_images", "evaluate_images", "evaluate_samples")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Everything that a run needs to know. Equality leaves out the name and where the recipe was read."""
@@ -134,8 +138,9 @@ class Recipe:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Changes with anything that can change a pixel, so not with the title and the description."""
-        tables = {key: value for key, value in self._tables().items() if key not in ("title", "description")}
+        """Changes with what training depends on, so not with the title, the metrics or the times of saving."""
+        tables = {key: value for key, value in self._tables().items() if key not in _BESIDE_TRAINING}
+        tables["run"] = {key: value for key, value in tables["run"].items() if key not in _UPKEEP}
         return hashlib.blake2b(json.dumps(tables).encode(), digest_size=16).hexdigest()
 
     def _tables(self) -> dict[str, Any]:

@@ -9,14 +9,15 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
+from artgen.device import to_device
 from artgen.training import Generator, Size
 
 
 class Average:
     """An exponential moving average of a generator's weights (EMA), with a half-life in images.
 
-    The half-life is ramped, min(half_life, 0.1 x images shown), as in StyleGAN2-ADA, so that early pictures do not drag
-    the first noise along. Parameters are averaged, buffers copied.
+    The half-life is ramped, min(half_life, 0.1 x images shown), so that early pictures do not drag the first noise
+    along; differs from StyleGAN2-ADA, whose factor is 0.05. Parameters are averaged, buffers copied.
     """
 
     def __init__(self, generator: Generator, half_life_images: int) -> None:
@@ -25,8 +26,14 @@ class Average:
         self._follow(generator)
 
     def begin(self, generator: Generator, size: Size) -> None:
-        """Follow the generator into a phase; parameters may have been replaced."""
+        """Follow the generator into a phase: parameters may be replaced, and new ones start as the generator's."""
+        before = dict(self.network.named_parameters())
         self.network.begin(size)
+        to_device(self.network, next(generator.parameters()).device)
+        latest = dict(generator.named_parameters())
+        for name, parameter in self.network.named_parameters():
+            if name not in before:
+                parameter.data.copy_(latest[name].data)
         self.network.requires_grad_(False)
         self._follow(generator)
 

@@ -52,15 +52,16 @@ class Job:
         return named if self.critic is None else named | {"critic": self.critic}
 
     def begin(self, phase: Phase) -> None:
-        """Bring networks, their average and the trainer into a phase."""
-        self.generator.begin(phase.size)
-        if self.critic is not None:
-            self.critic.begin(phase.size)
-        for network in (self.generator, self.critic):
-            if network is not None:
-                to_device(network, self.device)
-        self.average.begin(self.generator, phase.size)
-        self.trainer.begin(phase)
+        """Bring networks, their average and the trainer into a phase; layers made there draw from the recipe's seed."""
+        with drawing(self.recipe.seed, "phase", phase.index):
+            self.generator.begin(phase.size)
+            if self.critic is not None:
+                self.critic.begin(phase.size)
+            for network in (self.generator, self.critic):
+                if network is not None:
+                    to_device(network, self.device)
+            self.average.begin(self.generator, phase.size)
+            self.trainer.begin(phase)
 
     def fade(self, share: float) -> None:
         """Blend the newest level of every network in by this share."""

@@ -16,6 +16,7 @@ from artgen.device import Precision, exhaustion, to_device
 from artgen.errors import CheckpointError, DataError, PluginError, RecipeError
 from artgen.plugins import Plugins
 from artgen.recipe import Recipe, load_recipe
+from artgen.rng import drawing
 from artgen.run import checkpoint
 from artgen.run.build import build_generator, largest, prepare_data, schedule
 from artgen.run.loop import fitting
@@ -92,7 +93,8 @@ def open_run(path: Path, device: torch.device, plugins: Plugins, workshop: Works
     clock = clock_of(loaded, recipe)
     phase = phases[clock.phase]
     average = build_generator(recipe, largest(phases)).eval().requires_grad_(False)
-    average.begin(phase.size)
+    with drawing(recipe.seed, "phase", phase.index):
+        average.begin(phase.size)
     with fitting(str(loaded.path)):
         average.load_state_dict(loaded.parts["average"])
     average.fade(clock.fade(phase))

@@ -12,7 +12,7 @@ from artgen.data.pixels import to_uint8
 from artgen.device import Precision, mixed
 from artgen.rng import drawing
 from artgen.run.average import settled
-from artgen.training import Generator, Size
+from artgen.training import Generator, LatentSpace, Size
 
 _BATCH = 64
 _SETTLING_BATCHES = 10
@@ -27,12 +27,17 @@ def given_for(
     """
     if generator.takes == "latent":
         assert generator.latent is not None
-        with drawing(seed, purpose):
-            return generator.latent.draw(count).to(device)
+        return torch.cat([_one_latent(generator.latent, seed, purpose, index) for index in range(count)]).to(device)
     if generator.takes == "picture":
         assert feed is not None
         return feed.sources(count, size)
     return None
+
+
+def _one_latent(latent: LatentSpace, seed: int, purpose: str, index: int) -> Tensor:
+    """The latent of one picture; what torch draws for several at once depends on how many there are."""
+    with drawing(seed, purpose, index):
+        return latent.draw(1)
 
 
 def settle(
@@ -49,7 +54,13 @@ def settle(
 
 
 def make_pictures(generator: Generator, given: Tensor | None, device: torch.device, precision: Precision) -> Tensor:
-    """Pictures (N, 3, H, W) uint8 on the device, made in batches."""
-    batches = [None] if given is None else torch.split(given, _BATCH)
+    """Pictures (N, 3, H, W) uint8 on the device, made in batches of 64, the last one filled up.
+
+    A network rounds otherwise in batches of another size; so a picture is the same in whatever company it is made.
+    """
     with torch.no_grad(), mixed(device, precision):
-        return torch.cat([to_uint8(generator.sample(batch)) for batch in batches])
+        if given is None:
+            return to_uint8(generator.sample(None))
+        count = len(given)
+        filled = given[torch.arange(-(-count // _BATCH) * _BATCH, device=given.device) % count]
+        return torch.cat([to_uint8(generator.sample(batch)) for batch in torch.split(filled, _BATCH)])[:count]

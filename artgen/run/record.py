@@ -58,7 +58,7 @@ class RunFolder:
             recipe_toml: The resolved recipe.
             fingerprint: What tells this recipe from another; a run that has begun continues only under the same one.
             fresh: Begin anew: an older run is renamed to `<name>.old-1` (2, 3, ...).
-            description: JSON values for `run.json`: versions, plugins, seed, device, data, threads, command line.
+            description: JSON values for `run.json`: versions, plugins, seed, device, data, threads.
 
         Raises:
             RecipeError: If the folder holds another recipe's run (with the differences) or is not one of artgen.

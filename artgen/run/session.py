@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,9 +15,9 @@ import torch
 
 import artgen
 from artgen import distributed
-from artgen.data.dataset import Workshop
+from artgen.data.dataset import Dataset, Workshop
 from artgen.device import Precision, choose_precision, describe_device, exhaustion
-from artgen.errors import ArtgenError, StoppedError
+from artgen.errors import ArtgenError, CheckpointError, StoppedError
 from artgen.plugins import Plugins
 from artgen.recipe import Recipe
 from artgen.run import checkpoint
@@ -25,10 +26,13 @@ from artgen.run.loop import State, take_step, train
 from artgen.run.opening import clock_of, refuse_other_pictures
 from artgen.run.record import RunFolder
 from artgen.run.stopping import Stop, listening
-from artgen.run.upkeep import RunUpkeep, Show
+from artgen.run.upkeep import RunUpkeep, Show, try_metrics
 from artgen.training import Clock
 
 log = logging.getLogger(__name__)
+
+_NAMED = 20
+"""Files that are named when some were skipped."""
 
 ShowTraining = Callable[[Job, Clock], AbstractContextManager[Show]]
 """Opens a progress line for a job that stands at a clock."""
@@ -68,7 +72,7 @@ def run_recipe(
         if distributed.rank() > 0:
             _train_along(recipe, out, device, workshop, stop)
             return None
-        recorded = None if fresh else _recorded_precision(out)
+        recorded = None if fresh else _recorded_precision(out, recipe)
         precision = recorded or choose_precision(recipe.run.precision, device)
         description = _describe(recipe, device, precision, plugins)
         with RunFolder.open(out, recipe.to_toml(), recipe.fingerprint, fresh=fresh, description=description) as folder:
@@ -106,6 +110,7 @@ def _sit(
     dataset = prepare_data(recipe, workshop)
     if state is not None:
         refuse_other_pictures(state.data, dataset, recipe)
+    _tell_skipped(dataset)
     folder.note(data={"fingerprint": dataset.fingerprint, "pictures": len(dataset)} | dict(dataset.notes))
     job = build(recipe, dataset, device, precision)
     clock = state.clock if state else Clock(total_images=job.total_images)
@@ -113,16 +118,16 @@ def _sit(
     plugins.event("artgen_run_started", folder=folder)
     distributed.wait_for_all()
     with show_training(job, clock) as show:
-        upkeep = RunUpkeep(job, folder, plugins, show)
+        upkeep = RunUpkeep(job, folder, plugins, show, clock.images if state else -1)
         with stop.deferred():
             clock = train(job, state, upkeep, lambda: stop.wanted)
             if clock.images < job.total_images:
-                upkeep.record(clock)
-                upkeep.save(clock)
+                upkeep.save_unless_saved(clock)
                 raise stop.error()
     sheet = upkeep.preview(clock, "final")
     figures = upkeep.evaluate(clock)
-    folder.store("figures.json", json.dumps(figures, indent=1).encode())
+    finite = {name: value if math.isfinite(value) else None for name, value in figures.items()}
+    folder.store("figures.json", json.dumps(finite, indent=1).encode())
     return Finished(folder.path, sheet, figures, was_finished=False)
 
 
@@ -150,6 +155,7 @@ def try_recipe(recipe: Recipe, device: torch.device, workshop: Workshop) -> dict
         precision = choose_precision(recipe.run.precision, device)
         job = build(recipe, prepare_data(recipe, workshop), device, precision)
         job.begin(job.phases[0])
+        try_metrics(job)
         _, scalars = take_step(job, job.phases[0], Clock(total_images=job.total_images))
         return {name: float(value) for name, value in scalars.items()}
 
@@ -163,7 +169,24 @@ def _newest_state(folder: RunFolder, recipe: Recipe, *, set_aside: bool) -> Stat
         log.warning("damaged checkpoint: %s", sentence)
     if loaded.damaged:
         log.warning("falling back to %s", loaded.path)
+    if loaded.info.get("recipe") != recipe.fingerprint:
+        raise CheckpointError(
+            "it was saved by the run of another recipe",
+            place=str(loaded.path),
+            remedy="Take it out of this folder; its own run is where it belongs.",
+        )
     return State(clock_of(loaded, recipe), loaded.parts, str(loaded.info.get("data")))
+
+
+def _tell_skipped(dataset: Dataset) -> None:
+    """Name the files that were passed over."""
+    skipped: dict[str, str] = dataset.notes.get("skipped_files", {})
+    if skipped:
+        log.warning("%d files were skipped:", dataset.notes["skipped"])
+    for name, reason in list(skipped.items())[:_NAMED]:
+        log.warning("  %s: %s", name, reason)
+    if len(skipped) > _NAMED:
+        log.warning("  ... `artgen data check` lists all of them")
 
 
 def _describe(recipe: Recipe, device: torch.device, precision: Precision, plugins: Plugins) -> dict[str, Any]:
@@ -177,23 +200,25 @@ def _describe(recipe: Recipe, device: torch.device, precision: Precision, plugin
     }
 
 
-def _recorded_precision(out: Path) -> Precision | None:
-    """The precision that the run in this folder began with, if there is one."""
+def _recorded_precision(out: Path, recipe: Recipe) -> Precision | None:
+    """The precision that the run of this recipe in this folder began with, if there is one."""
     try:
-        precision: Precision | None = RunFolder.read(out).info.get("precision")
+        info = RunFolder.read(out).info
     except ArtgenError:
         return None
-    return precision
+    precision: Precision | None = info.get("precision")
+    return precision if info["fingerprint"] == recipe.fingerprint else None
 
 
 def _figures_of_finished(folder: RunFolder) -> dict[str, float] | None:
     """The figures of a run that has come to its end, else None. Written last, they are the sign of it."""
-    file = folder.path / "figures.json"
     try:
-        figures: dict[str, float] = json.loads(file.read_text())
-    except (OSError, ValueError):
+        figures = json.loads((folder.path / "figures.json").read_text())
+    except (OSError, ValueError, RecursionError):
         return None
-    return figures
+    if not isinstance(figures, dict) or not all(isinstance(value, int | float | None) for value in figures.values()):
+        return None
+    return {name: math.nan if value is None else float(value) for name, value in figures.items()}
 
 
 def _images_saved(folder: RunFolder) -> int:

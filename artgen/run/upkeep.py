@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from artgen.data.images import encode_png
 from artgen.data.pixels import grid
 from artgen.errors import DivergedError
 from artgen.plugins import Plugins
+from artgen.rng import drawing
 from artgen.run import checkpoint
 from artgen.run.build import Job
 from artgen.run.evaluate import evaluate
@@ -26,19 +28,22 @@ Show = Callable[[Clock, dict[str, float]], None]
 
 _RECORDS_A_RUN, _RECORD_IMAGES = 500, 10_000  # at least so many records, and at most so many images between two
 _REFUSALS_BORNE = 20
+_TRIAL_PICTURES = 16
 
 
 class RunUpkeep:
     """Keeps the record of a run. It observes the job and never changes it."""
 
-    def __init__(self, job: Job, folder: RunFolder, plugins: Plugins, show: Show) -> None:
+    def __init__(self, job: Job, folder: RunFolder, plugins: Plugins, show: Show, saved_images: int) -> None:
         self.job, self.folder, self.plugins, self.show = job, folder, plugins, show
         self.record_images = max(1, min(job.total_images // _RECORDS_A_RUN, _RECORD_IMAGES))
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, int] = {}
+        self.saved_images = saved_images
 
     def at_phase(self, clock: Clock) -> None:
         if clock.images == 0:
+            try_metrics(self.job)
             self.preview(clock)  # so that there is something to look at from the first minute on
 
     def after_step(self, before: Clock, clock: Clock, scalars: dict[str, Tensor]) -> None:
@@ -51,10 +56,10 @@ class RunUpkeep:
             self.record(clock)
         if not at_end and _crossed(before, clock, run.preview_images):
             self.preview(clock)
-        if not at_end and run.evaluate_images and _crossed(before, clock, run.evaluate_images):
-            self.evaluate(clock)
         if saving:
             self.save(clock)
+        if not at_end and run.evaluate_images and _crossed(before, clock, run.evaluate_images):
+            self.evaluate(clock)
 
     def record(self, clock: Clock) -> None:
         """Bring the means since the last record to the host, write them down, show them.
@@ -109,14 +114,33 @@ class RunUpkeep:
             self.folder.store(f"samples/{name}.png", encode_png(sheet.cpu().numpy()))
         return figures
 
+    def save_unless_saved(self, clock: Clock) -> None:
+        """Record and save, if the newest checkpoint is of an earlier moment."""
+        if clock.images != self.saved_images:
+            self.record(clock)
+            self.save(clock)
+
     def save(self, clock: Clock) -> Path:
         """Commit a checkpoint, then retire old ones."""
+        self.saved_images = clock.images
         state = capture(self.job, clock)
         info = asdict(clock) | {"recipe": self.job.recipe.fingerprint, "data": state.data}
         path = checkpoint.save(self.folder.checkpoints, state.parts, info)
         checkpoint.prune(self.folder.checkpoints)
         self.plugins.event("artgen_saved", folder=self.folder, checkpoint=path, images=clock.images)
         return path
+
+
+def try_metrics(job: Job) -> None:
+    """Measure a few pictures, so that a metric that cannot measure these says so before training and not after.
+
+    Raises:
+        ArtgenError: Whatever the metric has to say.
+    """
+    size = job.phases[-1].size
+    with drawing(job.recipe.seed, "trial"):
+        real = job.feed.reals(_TRIAL_PICTURES, size)
+        evaluate(job.recipe, torch.randint_like(real, 256), real, job.features)
 
 
 def _crossed(before: Clock, clock: Clock, interval_images: int) -> bool:

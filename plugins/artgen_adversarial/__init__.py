@@ -38,7 +38,8 @@ class TrainerOptions(Options):
     critic_steps: int = Field(1, ge=1, le=100)
     """Steps of the critic for each step of the generator, each on fresh pictures."""
     skip_critic_below: float | None = None
-    """Leave the critic alone while its loss is below this: for a critic that wins too early. Off unless set."""
+    """Leave the critic alone while its loss, without terms that are due only now and then, is below this: for a critic
+    that wins too early. Off unless set."""
     reset_optimizers: bool = False
     """Forget Adam's moments when a phase begins, as progressive growing does."""
 

@@ -17,6 +17,9 @@ from artgen_adversarial import TrainerOptions
 class AdversarialTrainer:
     """Adam on both sides. One forward pass of the generator serves both steps."""
 
+    generator_optimizer: torch.optim.Adam
+    critic_optimizer: torch.optim.Adam
+
     def __init__(self, options: TrainerOptions, parts: Parts) -> None:
         assert parts.critic is not None  # the recipe was checked: this trainer gives a critic's side
         self.options, self.losses, self.update, self.augment = options, parts.losses, parts.update, parts.augment
@@ -27,7 +30,9 @@ class AdversarialTrainer:
         self.phase: int | None = None
 
     def begin(self, phase: Phase) -> None:
-        fresh = self.phase is None or (self.options.reset_optimizers and self.phase != phase.index)
+        begun = self.phase is not None and self._moves(self.generator_optimizer, self.generator)
+        begun = begun and self._moves(self.critic_optimizer, self.critic)
+        fresh = not begun or (self.options.reset_optimizers and self.phase != phase.index)
         self.phase = phase.index
         if fresh:
             self.generator_optimizer = self._adam(self.generator, self.rates[0])
@@ -44,7 +49,7 @@ class AdversarialTrainer:
             real_logits, fake_logits = self._score(seen_real), self._score(seen_fake)
             outputs = Outputs(seen_real, seen_fake, real_logits, fake_logits, self._score)
             critic_loss, critic_terms = self.losses("critic", outputs, clock.steps)
-            critic_norm = self.update(self.critic_optimizer, critic_loss, when=self._critic_may_move(critic_loss))
+            critic_norm = self.update(self.critic_optimizer, critic_loss, when=self._critic_may_move(critic_terms))
             self.augment.observe(real_logits.detach())
 
         # The generator, through the critic: its pictures towards 1.
@@ -86,9 +91,9 @@ class AdversarialTrainer:
         with torch.no_grad():
             return self._score(seen_real)
 
-    def _critic_may_move(self, critic_loss: Tensor) -> Tensor | None:
+    def _critic_may_move(self, terms: dict[str, Tensor]) -> Tensor | None:
         floor = self.options.skip_critic_below
-        return None if floor is None else critic_loss.detach() >= floor
+        return None if floor is None else self.losses.steady("critic", terms) >= floor
 
     def _set_learning_rates(self, clock: Clock) -> None:
         share = self.options.decay_share
@@ -97,6 +102,11 @@ class AdversarialTrainer:
         for optimizer, rate in zip((self.generator_optimizer, self.critic_optimizer), self.rates, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = rate * factor
+
+    def _moves(self, optimizer: torch.optim.Optimizer, network: torch.nn.Module) -> bool:
+        """Whether these are still the parameters that the optimizer moves: a phase may replace some, or add more."""
+        moved, there = optimizer.param_groups[0]["params"], list(network.parameters())
+        return len(moved) == len(there) and all(a is b for a, b in zip(moved, there, strict=True))
 
     def _adam(self, network: torch.nn.Module, rate: float) -> torch.optim.Adam:
         return torch.optim.Adam(network.parameters(), lr=rate, betas=self.options.betas, fused=True)

@@ -16,7 +16,7 @@ from artgen.data.dataset import Workshop
 from artgen.plugins import Plugins
 from artgen.recipe import load_recipe
 from artgen.run.session import Finished, run_recipe
-from tests.families import canvas, growing, penalty, pyramid, translator
+from tests.families import adding, canvas, growing, penalty, pyramid, translator
 
 _RUN = """
 [run]
@@ -42,6 +42,19 @@ RECIPES = {
     images = 48
     batch = 4
     fade = 0.5
+    """,
+    "adding": _PICTURES
+    + """
+    [generator.adding]
+    [losses.non-saturating]
+    [trainer.adversarial]
+    [[phase]]
+    images = 24
+    batch = 4
+    resolution = 8
+    [[phase]]
+    images = 48
+    batch = 4
     """,
     "pyramid": _PICTURES
     + """
@@ -137,7 +150,7 @@ RECIPES = {
 
 def families(*more: object) -> Plugins:
     """The bundled plugins and the five toys."""
-    return Plugins(extra=[growing, pyramid, translator, canvas, penalty, *more])
+    return Plugins(extra=[adding, growing, pyramid, translator, canvas, penalty, *more])
 
 
 def train_family(family: str, out: Path, *, stop_at_images: int | None = None) -> Finished | None:

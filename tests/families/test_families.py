@@ -39,7 +39,7 @@ def test_trains_to_the_end_and_shows_pictures(family, tmp_path):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("stop_at_images", [2, 26, 40])  # at the start, after a level change, within a fade
+@pytest.mark.parametrize("stop_at_images", [2, 24, 26, 40])  # at the start, at and after a level change, within a fade
 def test_interrupted_run_ends_in_the_same_bytes(family, stop_at_images, tmp_path):
     train_family(family, tmp_path / "straight" / "run")
     with pytest.raises(StoppedError) as stopped:
