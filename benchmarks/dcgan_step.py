@@ -88,6 +88,8 @@ def bare_step(job: Job, batch: int, precision: str) -> Step:
 
     def step(index: int) -> None:
         pictures = torch.from_numpy(PICTURES[order.integers(0, len(PICTURES), batch)]).permute(0, 3, 1, 2)
+        if recipe.data.options.mirror:
+            pictures = torch.where(torch.rand(batch, 1, 1, 1) < 0.5, pictures.flip(3), pictures)
         real = pictures.float().div_(127.5).sub_(1)
         z = torch.randn(batch, *generator.latent.shape)
         with autocast():
