@@ -227,3 +227,18 @@ def test_networks_ignore_phases_and_fades_unless_they_grow():
     assert network.weight.item() == 1.0
     real = torch.rand(1, 3, 2, 2)
     assert network.like(real) is real
+
+
+def test_a_loss_of_weight_zero_is_not_even_asked():
+    class Costly:
+        def critic(self, outputs):
+            raise AssertionError("it was asked")
+
+    total, values = Losses({"costly": LossTerm(Costly(), weight=0.0)})("critic", Outputs(), 0)
+    assert (float(total), values) == (0.0, {})
+
+
+def test_the_steady_part_of_a_sum_leaves_lazy_terms_out():
+    losses = Losses({"always": LossTerm(None, weight=2.0), "lazy": LossTerm(None, weight=5.0, every=4)})
+    values = {"critic/always": torch.tensor(3.0), "critic/lazy": torch.tensor(7.0)}
+    assert float(losses.steady("critic", values)) == 6.0

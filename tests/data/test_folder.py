@@ -352,3 +352,16 @@ def test_decoding_needs_no_torch():
 
     code = "import sys, artgen.data.folder; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_the_folder_of_a_run_is_passed_over(tmp_path):
+    """`--data .` in a folder where runs land: their previews are no pictures to learn from."""
+    run = tmp_path / "runs" / "mine"
+    (run / "samples").mkdir(parents=True)
+    (run / "run.json").write_text("{}")
+    (run / "recipe.toml").write_text("")
+    Image.new("RGB", (8, 8)).save(run / "samples" / "final.png")
+    Image.new("RGB", (8, 8)).save(tmp_path / "mine.png")
+    scan = look_through(str(tmp_path))
+    assert [found.name for found in scan.found] == ["mine.png"]
+    assert scan.passed_over == [("runs/mine/", "the folder of a run")]

@@ -76,12 +76,12 @@ ONE_FAULT = {
     "phase without batch": ("batch = 10", "", "phase.0.batch", "the key 'batch' is required and missing", "Pictures"),
     "phase without end": ("images = 1_000", "", "phase.0", "by `images` or by `steps`", ""),
     "phase with two ends": ("images = 1_000", "images = 1\nsteps = 1", "phase.0", "(not both)", ""),
-    "phase too small": ("resolution = [64, 48]", "resolution = 2", "phase.1", "resolution 2 is outside", ""),
-    "phase of three sides": ("[64, 48]", "[1, 2, 3]", "phase.1.resolution", "array of 2 or fewer", ""),
-    "phase of one side": ("[64, 48]", "[64]", "phase.1.resolution.1", "item 1 of the array is required", ""),
+    "phase too small": ("resolution = [16, 12]", "resolution = 2", "phase.1", "resolution 2 is outside", ""),
+    "phase of three sides": ("[16, 12]", "[1, 2, 3]", "phase.1.resolution", "array of 2 or fewer", ""),
+    "phase of one side": ("[16, 12]", "[64]", "phase.1.resolution.1", "item 1 of the array is required", ""),
     "phase too long": ("steps = 7", "steps = 1000000000000", "phase.1", "more than 10^12 pictures", ""),
     "fade over one": ("fade = 0.5", "fade = 1.5", "phase.1.fade", "expected 1 or less, found 1.5", ""),
-    "data out of bounds": ("resolution = 32", "resolution = 2", "data.painted", "resolution 2 is outside", ""),
+    "data out of bounds": ("resolution = [32, 24]", "resolution = 2", "data.painted", "resolution 2 is outside", ""),
     "data without path": ("[data.painted]", "[data.folder]", "data.folder.path", "the key 'path' is required", ""),
     "no table": (
         "[metrics.swd]", "[metrics]\nswd = 1", "metrics.swd", "expected a table [metrics.swd], found 1", "'kid'",
@@ -241,3 +241,11 @@ def test_without_plugins_the_remedy_is_to_install(tmp_path):
     (tmp_path / "recipe.toml").write_text(RECIPE)
     with pytest.raises(PluginError, match="pip install -e"):
         load_recipe(tmp_path / "recipe.toml", plugins=Plugins(points=()))
+
+
+@pytest.mark.parametrize("resolution", ["64", "[24, 32]", "[32, 16]"])
+def test_a_phase_neither_enlarges_nor_distorts_the_pictures(faults, resolution):
+    text = RECIPE.replace("[[phase]]", f"[[phase]]\nresolution = {resolution}", 1)
+    (fault,) = faults(text)
+    assert fault.key == ("phase", 0, "resolution")
+    assert "no smaller copy" in fault.cause

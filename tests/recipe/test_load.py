@@ -38,7 +38,7 @@ def test_a_recipe_is_complete(load, tmp_path):
     assert (recipe.name, recipe.source) == ("recipe", tmp_path / "recipe.toml")
     assert (recipe.title, recipe.seed, recipe.description) == ("A toy", 3, "")
     assert recipe.data.label == "painted"
-    assert recipe.data.options.size == (32, 32)
+    assert recipe.data.options.size == (24, 32)
     assert recipe.generator.options.width == 8
     assert recipe.generator.options.slope == 0.2
     assert recipe.critic.component.name == "judge"
@@ -47,7 +47,7 @@ def test_a_recipe_is_complete(load, tmp_path):
     assert recipe.features is None
     assert [loss.label for loss in recipe.losses] == ["logistic", "penalty"]
     assert recipe.losses[1].options.weight == 10.0
-    assert [(phase.images, phase.size) for phase in recipe.phases] == [(1000, (32, 32)), (21, (48, 64))]
+    assert [(phase.images, phase.size) for phase in recipe.phases] == [(1000, (24, 32)), (21, (12, 16))]
     assert recipe.run.preview_images == 20_000
     assert [metric.label for metric in recipe.metrics] == ["swd"]
 
@@ -187,9 +187,9 @@ def test_a_section_of_a_device_replaces_a_chosen_component(load):
 
 def test_data_fills_the_path_or_puts_a_folder_in_its_place(load, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    swapped = load(RECIPE.replace("resolution = 32", "resolution = 32\nmirror = true"), data="pictures").data
+    swapped = load(RECIPE.replace("resolution = [32, 24]", "resolution = [32, 24]\nmirror = true"), data="pictures").data
     assert (swapped.label, swapped.options.path) == ("folder", str(tmp_path / "pictures"))
-    assert (swapped.options.resolution, swapped.options.mirror) == (32, True)
+    assert (swapped.options.resolution, swapped.options.mirror) == ((32, 24), True)
     text = RECIPE.replace("[data.painted]", "[data.mine]\nuse = 'folder'\npattern = '*.png'\npath = 'old'")
     filled = load(text, data=str(tmp_path / "new")).data
     assert (filled.label, filled.use, filled.options.path) == ("mine", "folder", str(tmp_path / "new"))

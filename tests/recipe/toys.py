@@ -97,7 +97,7 @@ title = "A toy"
 seed = 3
 
 [data.painted]
-resolution = 32
+resolution = [32, 24]
 
 [generator.conv]
 width = 8
@@ -116,7 +116,7 @@ batch = 10
 [[phase]]
 steps = 7
 batch = 3
-resolution = [64, 48]
+resolution = [16, 12]
 fade = 0.5
 
 [metrics.swd]

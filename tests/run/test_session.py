@@ -11,7 +11,7 @@ import torch
 
 from artgen import hookimpl
 from artgen.data.dataset import Workshop
-from artgen.errors import CheckpointError, RecipeError, ResourceError, StoppedError
+from artgen.errors import CheckpointError, DataError, RecipeError, ResourceError, StoppedError
 from artgen.recipe import load_recipe
 from artgen.run import build, checkpoint
 from artgen.run.opening import clock_of, open_run
@@ -175,3 +175,42 @@ def test_the_least_memory_grows_with_the_batch(tmp_path, monkeypatch):
         bound = build._network_bytes(recipe, size, size, batch)
         assert 16 * weights < bound < 16 * weights + batch * 4_000_000
     assert needed[0] != needed[1]
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path):
+    sit(tmp_path / "mine", overrides=["phase=[{images=24,batch=4}]"])
+    (tmp_path / "mine" / "figures.json").unlink()
+    sit(tmp_path / "other", overrides=["phase=[{images=24,batch=4}]", "seed=9"])
+    newest = checkpoint.committed(tmp_path / "other" / "checkpoints")[0]
+    newest.rename(tmp_path / "mine" / "checkpoints" / "images-000000999")
+    with pytest.raises(CheckpointError, match="another recipe"):
+        sit(tmp_path / "mine", overrides=["phase=[{images=24,batch=4}]"])
+
+
+def test_when_a_run_looks_and_saves_may_change_between_sittings(tmp_path):
+    train_family("translator", tmp_path / "run")
+    (tmp_path / "run" / "figures.json").unlink()
+    file = tmp_path / "translator.toml"
+    file.write_text(file.read_text().replace("checkpoint_images = 24", "checkpoint_images = 32"))
+    plugins = families()
+    loaded = load_recipe(file, plugins=plugins)
+    assert not run_recipe(
+        loaded, tmp_path / "run", CPU, plugins, Workshop(tmp_path / "cache", quiet, 1), quiet
+    ).was_finished
+
+
+def test_a_metric_that_cannot_measure_says_so_before_training(tmp_path):
+    with pytest.raises(DataError, match="MS-SSIM|11"):
+        sit(
+            tmp_path / "run",
+            recipe="growing",
+            overrides=["data.negatives.resolution=8", "phase=[{images=24,batch=4}]", "metrics.diversity={}"],
+        )
+    assert not checkpoint.committed(tmp_path / "run" / "checkpoints")
+
+
+def test_figures_that_are_no_figures_do_not_finish_a_run(tmp_path):
+    sit(tmp_path / "run")
+    for content in ("[1]", '{"a": "b"}', "[" * 10_000):
+        (tmp_path / "run" / "figures.json").write_text(content)
+        assert not sit(tmp_path / "run").was_finished
