@@ -14,10 +14,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from artgen.data.pixels import to_uint8
 from artgen.recipe import load_recipe
-from artgen.rng import drawing
 from artgen.run.build import build_generator, schedule
+from artgen.run.pictures import given_for, make_pictures
 from tests.cli.conftest import content, paint, pixels, refused
 
 
@@ -125,8 +124,8 @@ def test_exported_weights_make_the_same_pictures_in_a_fresh_generator(artgen, ru
     assert loaded == load_recipe(run / "recipe.toml")
     generator = build_generator(loaded, schedule(loaded)[0].size).eval()
     generator.load_state_dict(load_file(weights))
-    with drawing(0, "sample"), torch.no_grad():
-        pictures = to_uint8(generator.sample(generator.latent.draw(3))).permute(0, 2, 3, 1).numpy()
+    latents = given_for(generator, 3, 0, "sample", torch.device("cpu"), None, schedule(loaded)[0].size)
+    pictures = make_pictures(generator, latents, torch.device("cpu"), "fp32").permute(0, 2, 3, 1).numpy()
     sampled = [pixels(name) for name in artgen("sample", run, "--count", 3).out.split()]
     np.testing.assert_array_equal(pictures, sampled)
 

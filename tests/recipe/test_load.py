@@ -187,7 +187,9 @@ def test_a_section_of_a_device_replaces_a_chosen_component(load):
 
 def test_data_fills_the_path_or_puts_a_folder_in_its_place(load, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    swapped = load(RECIPE.replace("resolution = [32, 24]", "resolution = [32, 24]\nmirror = true"), data="pictures").data
+    swapped = load(
+        RECIPE.replace("resolution = [32, 24]", "resolution = [32, 24]\nmirror = true"), data="pictures"
+    ).data
     assert (swapped.label, swapped.options.path) == ("folder", str(tmp_path / "pictures"))
     assert (swapped.options.resolution, swapped.options.mirror) == ((32, 24), True)
     text = RECIPE.replace("[data.painted]", "[data.mine]\nuse = 'folder'\npattern = '*.png'\npath = 'old'")
