@@ -13,6 +13,8 @@ from pydantic_core import ErrorDetails
 from artgen.components import Options, field_help
 from artgen.recipe.layers import Key, listed
 
+_AT_THE_TOP = ("title", "description", "seed", "extends")
+
 
 class Complaint(NamedTuple):
     """One thing wrong with a table: the key below the table, the cause, what to do about it."""
@@ -75,6 +77,8 @@ def _complaint(
     detail, name = details[0][0], str(key[-1]) if key else ""
     fields = [field.alias or name for name, field in options.model_fields.items()] if len(key) == 1 else []
     if detail["type"] == "extra_forbidden":
+        if name in _AT_THE_TOP:
+            return Complaint(key, f"unknown key '{name}'", "It belongs at the top, above the first [table].")
         near = get_close_matches(name[:64], fields, n=1, cutoff=0.5)
         known = f"Did you mean '{near[0]}'?" if near else f"Known here: {listed(fields)}." if fields else ""
         return Complaint(key, f"unknown key '{name}'", known)

@@ -153,7 +153,9 @@ def try_recipe(recipe: Recipe, device: torch.device, workshop: Workshop) -> dict
     """
     with exhaustion(recipe.name, _LESS_MEMORY):
         precision = choose_precision(recipe.run.precision, device)
-        job = build(recipe, prepare_data(recipe, workshop), device, precision)
+        dataset = prepare_data(recipe, workshop)
+        _tell_skipped(dataset)
+        job = build(recipe, dataset, device, precision)
         job.begin(job.phases[0])
         try_metrics(job)
         _, scalars = take_step(job, job.phases[0], Clock(total_images=job.total_images))

@@ -26,7 +26,8 @@ class Stop:
         """What to raise once everything is saved."""
         number = self.signal_number or signal.SIGTERM  # without one, it was another process that was asked
         name = "interrupted" if number == signal.SIGINT else "terminated"
-        return StoppedError(name, signal_number=number, remedy="The same command goes on from here.")
+        goes_on = "from here" if self.deferring else "from what is saved, or begins again"
+        return StoppedError(name, signal_number=number, remedy=f"The same command goes on {goes_on}.")
 
     @contextmanager
     def deferred(self) -> Iterator[None]:

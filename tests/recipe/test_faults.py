@@ -76,6 +76,9 @@ ONE_FAULT = {
     "phase without batch": ("batch = 10", "", "phase.0.batch", "the key 'batch' is required and missing", "Pictures"),
     "phase without end": ("images = 1_000", "", "phase.0", "by `images` or by `steps`", ""),
     "phase with two ends": ("images = 1_000", "images = 1\nsteps = 1", "phase.0", "(not both)", ""),
+    "heading in a table": (
+        "width = 8", "width = 8\nseed = 4", "generator.conv.seed", "unknown key 'seed'", "It belongs at the top"
+    ),
     "phase too small": ("resolution = [16, 12]", "resolution = 2", "phase.1", "resolution 2 is outside", ""),
     "phase of three sides": ("[16, 12]", "[1, 2, 3]", "phase.1.resolution", "array of 2 or fewer", ""),
     "phase of one side": ("[16, 12]", "[64]", "phase.1.resolution.1", "item 1 of the array is required", ""),
