@@ -7,7 +7,7 @@ import platform
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import nn
@@ -78,7 +78,7 @@ def to_device(module: nn.Module, device: torch.device) -> None:
     """Move a network, in the memory format that convolutions are fastest in."""
     module.to(device)
     if device.type != "mps":
-        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this form
+        cast(Any, module).to(memory_format=torch.channels_last)  # a form that some versions of the stubs lack
 
 
 @contextmanager
