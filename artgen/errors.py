@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from artgen.excerpt import excerpt, printable
+
 
 class ArtgenError(Exception):
     """A fault a user can understand and mend.
@@ -34,25 +36,72 @@ class ArtgenError(Exception):
 
     def __str__(self) -> str:
         head = f"{self.place}: {self.cause}" if self.place else self.cause
-        return f"{head}\n  {self.remedy}" if self.remedy else head
+        return printable(f"{head}\n  {self.remedy}" if self.remedy else head)
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing wrong with a recipe.
+    """One thing wrong with a recipe, with all that is known of it.
 
-    `key` is the path of tables and keys (`("generator", "dcgan", "width")`); `file` the recipe that holds it.
+    Args:
+        key: The path of tables and keys: `("generator", "dcgan", "width")`.
+        cause: What is wrong, in one line.
+        remedy: What to do about it.
+        file: The recipe that holds it; `--set` or `--data` for an argument of the command line.
+        code: Its kind: `E-key`, `E-type` and so on; `docs/recipes.md` lists them.
+        line: Line of the file, from 1; 0 where there is none.
+        column: Character of the line at which the carets begin, from 1; 0 where there is none.
+        end_column: The character after the last caret.
+        source: That line, or the argument.
+        expected: What may stand there.
+        found: What stands there.
+        nearest: The key, name or value that was probably meant.
+        about: What the manual says of the key.
+        owner: Whose table it is: a plugin with its distribution and version, or artgen.
+        via: The recipes that lead to `file` by `extends`, from the outermost.
     """
 
     key: tuple[str | int, ...]
     cause: str
     remedy: str = ""
     file: str = ""
+    code: str = ""
+    line: int = 0
+    column: int = 0
+    end_column: int = 0
+    source: str = ""
+    expected: str = ""
+    found: str = ""
+    nearest: str = ""
+    about: str = ""
+    owner: str = ""
+    via: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        place = ": ".join(part for part in (self.file, ".".join(map(str, self.key))) if part)
-        head = f"{place}: {self.cause}" if place else self.cause
-        return f"{head}\n  {self.remedy}" if self.remedy else head
+        place = f"{self.file}:{self.line}:{self.column}" if self.line and not self._in_argument else self.file
+        parts = (place, ".".join(map(str, self.key)), self.cause)
+        head = ": ".join(printable(part) for part in parts if part)
+        lines = [f"{head} [{self.code}]" if self.code else head]
+        if not self.line:
+            return "\n".join([*lines, *([f"  {printable(self.remedy)}"] if self.remedy else [])])
+        number = "" if self._in_argument else f" {self.line}"
+        before = f"{self.file} " if self._in_argument else ""
+        text, carets = excerpt(before + self.source, self.column + len(before), self.end_column + len(before))
+        gutter = " " * len(number)
+        lines += [f"{number} | {text}".rstrip(), f"{gutter} | {carets}"]
+        told = {
+            "help": self.remedy,
+            "": self.about,
+            "owner": self.owner if self.owner.startswith("plugin") else "",
+            "extended by": " -> ".join(reversed(self.via)),
+        }
+        notes = (f"{label}: {words}" if label else words for label, words in told.items() if words)
+        lines += [f"{gutter} = {printable(note)}" for note in notes]
+        return "\n".join(lines)
+
+    @property
+    def _in_argument(self) -> bool:
+        return self.file.startswith("--")
 
 
 class RecipeError(ArtgenError):
@@ -65,7 +114,8 @@ class RecipeError(ArtgenError):
         self.faults = tuple(faults)
 
     def __str__(self) -> str:
-        return "\n".join([super().__str__(), *(str(fault) for fault in self.faults)])
+        gap = "\n\n" if any(fault.line for fault in self.faults) else "\n"
+        return gap.join([super().__str__(), *map(str, self.faults)])
 
 
 class DataError(ArtgenError):

@@ -1,4 +1,7 @@
-"""Writes `docs/recipe-reference.md` from the Options of the bundled components: `python docs/generate_reference.py`."""
+"""Writes what is made from the Options of the bundled components: `python docs/generate_reference.py`.
+
+That is the page `docs/recipe-reference.md`, and `recipes/artgen.schema.json` for editors.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,10 @@ from artgen import FilePath, Options, field_help
 from artgen.components import KINDS, Component, Kind
 from artgen.plugins import GROUP, Plugins
 from artgen.recipe.model import Heading, PhaseOptions, RunOptions
+from artgen.recipe.schema import SCHEMA_FILE, schema_text
 
 FILE = Path(__file__).with_name("recipe-reference.md")
+SCHEMA = Path(__file__).parents[1] / "recipes" / SCHEMA_FILE
 _PATH = get_args(FilePath)[1]
 
 _INTRODUCTION = """# Recipe reference
@@ -42,11 +47,14 @@ _BOUNDS = (
 )
 
 
+def bundled_plugins() -> Plugins:
+    """Those of artgen itself, whatever else is installed."""
+    return Plugins(points=[point for point in entry_points(group=GROUP) if point.dist and point.dist.name == "artgen"])
+
+
 def reference() -> str:
     """The whole page."""
-    bundled = Plugins(
-        points=[point for point in entry_points(group=GROUP) if point.dist and point.dist.name == "artgen"]
-    )
+    bundled = bundled_plugins()
     lines = [_INTRODUCTION, "## At the top\n", *_table(Heading)]
     lines += ["## Phases\n", "Any number, in order: `[[phase]]`.\n", *_table(PhaseOptions)]
     lines += ["## Run\n", "`[run]`.\n", *_table(RunOptions)]
@@ -128,3 +136,4 @@ def _number(value: float) -> str:
 
 if __name__ == "__main__":
     FILE.write_text(reference(), encoding="utf-8")
+    SCHEMA.write_text(schema_text(bundled_plugins()), encoding="utf-8")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import logging
 import os
+import re
 import sys
 import traceback
 from difflib import get_close_matches
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -16,6 +18,7 @@ from artgen.errors import ArtgenError
 
 _COMMANDS = {
     "run": "Train a recipe: pictures, previews, checkpoints, a report. Run again, it goes on where it stopped.",
+    "rerun": "Repeat a run from its record, if nothing that matters has changed.",
     "sample": "Make pictures with a trained run.",
     "evaluate": "Measure the pictures of a trained run.",
     "export": "Write the averaged generator as safetensors and ONNX.",
@@ -97,5 +100,22 @@ def _fail(error: ArtgenError, debug: bool) -> NoReturn:
         traceback.print_exception(error)
     colour = False if os.environ.get("NO_COLOR") else None  # None: where stderr is a terminal
     click.secho("error: ", err=True, nl=False, fg="red", bold=True, color=colour)
-    click.echo(error, err=True)
+    click.echo(_coloured(str(error)), err=True, color=colour)
     sys.exit(error.exit_code)
+
+
+def _coloured(text: str) -> str:
+    """The parts of a diagnostic told apart: what is wrong in bold, its carets in red, the frame in blue."""
+    for pattern, style in (
+        (r"(?<=\| ) *\^+$", {"fg": "red", "bold": True}),
+        (r"^.* \[E-[a-z]+\]$", {"bold": True}),
+        (r"^ *\d* \|", {"fg": "blue"}),
+        (r"^ +=(?: help:| owner:| extended by:)?", {"fg": "blue"}),
+    ):
+        painted = functools.partial(_painted, style)
+        text = re.sub(pattern, painted, text, flags=re.MULTILINE)
+    return text
+
+
+def _painted(style: dict[str, Any], match: re.Match[str]) -> str:
+    return click.style(match[0], **style)

@@ -1,56 +1,58 @@
-"""Recipes as layers of tables: read from files, laid over each other, each value knowing where it came from."""
+"""Recipes as layers of tables: laid over each other, each value knowing where it came from."""
 
 from __future__ import annotations
 
 import datetime
-import re
-import stat
-import tomllib
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
+from artgen.components import Kind
 from artgen.errors import Fault
+from artgen.recipe.locate import Key
+from artgen.recipe.source import Source
+from artgen.recipe.toml import MAX_DEPTH
 
-Key = tuple[str | int, ...]
-
-ONE_OF_A_KIND = ("data", "augment", "generator", "critic", "features", "trainer")
+ONE_OF_A_KIND: tuple[Kind, ...] = ("data", "augment", "generator", "critic", "features", "trainer")
 """Tables in which exactly one component is chosen: another one in a later layer takes the place of the first."""
 
-MAX_BYTES, MAX_DEPTH, MAX_VALUES = 2**20, 64, 10_000
-
-# Linear in the length of the file; tomllib takes quadratic time for a key of many parts.
-_KEY_PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
-_LONG_KEY = re.compile(rf"(?<![\w-]){_KEY_PART}(?:[ \t]*+\.[ \t]*+{_KEY_PART}){{{MAX_DEPTH}}}")
+MAX_VALUES = 10_000
 
 
 class Origin(NamedTuple):
-    """Where a value came from: file (or argument of the command line), its key there, folder of its relative paths."""
+    """Where a value came from: a text, and its key there."""
 
-    file: str
+    source: Source
     key: Key
-    folder: str
 
 
 @dataclass
 class Layer:
-    """Tables, and the origin of each value in them. An origin holds for everything below its key."""
+    """Tables, and the origin of each value in them. An origin holds for everything below its key.
+
+    `unknown` are the keys of which a fault hides what the recipe says of them, and all that is below them.
+    """
 
     values: dict[str, Any]
     origins: dict[Key, Origin] = field(default_factory=dict)
+    unknown: set[Key] = field(default_factory=set)
 
     def place(self, key: Key) -> Origin:
         """Where this key came from; of a missing one, where it should be."""
         for length in range(len(key), -1, -1):
             if origin := self.origins.get(key[:length]):
                 return origin._replace(key=origin.key + key[length:])
-        return Origin("", key, "")
+        return Origin(Source("", None), key)
+
+    def hides(self, key: Key) -> bool:
+        """Whether a fault may hide this key, or something below it."""
+        return any(key[: len(hidden)] == hidden[: len(key)] for hidden in self.unknown)
 
     def lay(self, over: Layer) -> None:
         """Lay another layer over this one: tables merge, everything else is replaced."""
         self._merge(self.values, over.values, over, ())
+        self.unknown |= over.unknown
 
     def _merge(self, below: dict[str, Any], above: Mapping[str, Any], over: Layer, path: Key) -> None:
         for name, value in above.items():
@@ -79,26 +81,9 @@ class Layer:
             self._forget(inner, (*key, name))
 
 
-def read_layer(path: Path) -> tuple[Layer, list[Fault]]:
-    """Read one file, whatever it is."""
-    origin = Origin(str(path), (), str(path.absolute().parent))
-    try:
-        text = _text(path)
-        if match := _LONG_KEY.search(text):
-            raise ValueError(f"a key in line {text.count(chr(10), 0, match.start()) + 1} has over {MAX_DEPTH} parts")
-        values = tomllib.loads(text)
-    except RecursionError:
-        return Layer({}), [Fault((), f"tables or arrays are nested more than {MAX_DEPTH} deep", file=origin.file)]
-    except tomllib.TOMLDecodeError as error:
-        return Layer({}), [Fault((), f"not valid TOML: {error}", file=origin.file)]
-    except (OSError, ValueError) as error:
-        cause = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-        return Layer({}), [Fault((), cause[:1].lower() + cause[1:], file=origin.file)]
-    return cleaned(values, origin)
-
-
-def cleaned(values: Mapping[str, Any], origin: Origin) -> tuple[Layer, list[Fault]]:
+def cleaned(values: Mapping[str, Any], source: Source, unknown: Iterable[Key] = ()) -> tuple[Layer, list[Fault]]:
     """A layer of what a recipe can hold; the rest is left out and reported."""
+    layer = Layer({}, {(): Origin(source, ())}, set(unknown))
     faults: list[Fault] = []
     count = 0
 
@@ -107,8 +92,10 @@ def cleaned(values: Mapping[str, Any], origin: Origin) -> tuple[Layer, list[Faul
         count += 1
         if count > MAX_VALUES:
             return None
-        if fault := _fault(value, key):
-            faults.append(Fault(key, fault, file=origin.file))
+        if wrong := _wrong(value, key):
+            faults.append(source.fault(key, *wrong, at="key" if wrong[0] == "E-key" else "value"))
+            # An array that lacks an item would be another array.
+            layer.unknown.add(next((key[:i] for i, part in enumerate(key) if isinstance(part, int)), key))
             return None
         if isinstance(value, dict):
             kept = {name: clean(one, (*key, name)) for name, one in value.items()}
@@ -117,42 +104,27 @@ def cleaned(values: Mapping[str, Any], origin: Origin) -> tuple[Layer, list[Faul
             return [one for i, item in enumerate(value) if (one := clean(item, (*key, i))) is not None]
         return value
 
-    table = clean(dict(values), ()) or {}
+    layer.values = clean(dict(values), ()) or {}
     if count > MAX_VALUES:
-        return Layer({}), [Fault((), f"holds more than {MAX_VALUES} values", file=origin.file)]
-    return Layer(table, {(): origin}), faults
+        fault = source.fault((), "E-limit", f"holds more than {MAX_VALUES} values", "No recipe needs that: shorten it.")
+        return Layer({}, layer.origins, {()}), [fault]
+    return layer, faults
 
 
-def _fault(value: Any, key: Key) -> str:
+def _wrong(value: Any, key: Key) -> tuple[str, str, str] | None:
+    """Code, cause and remedy of a value that is none for a recipe."""
     if key and isinstance(key[-1], str) and not key[-1].isprintable():
-        return f"the key {key[-1]!a} holds characters that cannot be printed"
+        return "E-key", f"the key {key[-1]!a} holds characters that cannot be printed", "Take them away."
     if len(key) > MAX_DEPTH:
-        return f"tables or arrays are nested more than {MAX_DEPTH} deep"
+        remedy = "No recipe needs that: make it flat."
+        return "E-limit", f"tables or arrays are nested more than {MAX_DEPTH} deep", remedy
     if isinstance(value, datetime.date | datetime.time):
-        return "a date or time is no value here; write text in quotes"
+        return "E-type", "a date or time is no value here", f'Write text in quotes: "{value.isoformat()}".'
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        return "this number does not fit into 64 bits"
+        return "E-range", "this number does not fit into 64 bits", "Write a smaller number."
     if isinstance(value, str) and ("\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value)):
-        return "this text holds a NUL or bytes that are no text"
-    return ""
-
-
-def _text(path: Path) -> str:
-    """The text of a regular file of modest size; never waits, as a pipe or a device would make it."""
-    status = path.stat()
-    if stat.S_ISDIR(status.st_mode):
-        raise ValueError("this is a folder, not a recipe")
-    if not stat.S_ISREG(status.st_mode):
-        raise ValueError("this is no regular file")
-    with path.open("rb") as file:
-        content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise ValueError(f"larger than {MAX_BYTES:,} bytes, which no recipe is")
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"line {line} is not UTF-8 text (byte {content[error.start]:#04x})") from None
+        return "E-value", "this text holds a NUL or bytes that are no text", "Take them away."
+    return None
 
 
 def listed(names: Iterable[str]) -> str:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import tomllib
 from collections.abc import Iterable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
 
-from artgen.errors import Fault, PluginError, RecipeError
+from artgen.errors import Fault, RecipeError
 from artgen.plugins import Plugins, load_plugins
+from artgen.recipe.arguments import into_an_array, read_data, read_override
 from artgen.recipe.bundled import bundled_recipes
 from artgen.recipe.check import checked_recipe
-from artgen.recipe.layers import Layer, Origin, cleaned, listed, read_layer
+from artgen.recipe.layers import Layer, cleaned, listed
+from artgen.recipe.locate import Key
 from artgen.recipe.model import Device, Recipe
+from artgen.recipe.source import MAX_BYTES, Source, read_source
+from artgen.recipe.toml import read_toml
 
 MAX_EXTENDS, MAX_FILES = 8, 32
 DEVICES: tuple[Device, ...] = get_args(Device)
+
+FileRead = tuple[Source, dict[str, Any], list[Fault], set[Key]]
+Files = dict[tuple[Path, tuple[str, ...]], FileRead]
+"""A file, and the recipes that lead to it -> its text, its tables, what is wrong with it, the keys that this hides."""
 
 
 def load_recipe(
@@ -42,18 +47,36 @@ def load_recipe(
     Raises:
         RecipeError: Its `faults` are everything that is wrong.
     """
+    return load_traced(recipe, device=device, overrides=overrides, data=data, plugins=plugins)[0]
+
+
+def load_traced(
+    recipe: str | Path,
+    *,
+    device: Device = "cpu",
+    overrides: Iterable[str] = (),
+    data: str | Path | None = None,
+    plugins: Plugins | None = None,
+    files: Files | None = None,
+) -> tuple[Recipe, Layer]:
+    """As `load_recipe`; also the merged tables, which know where each value came from.
+
+    Args:
+        files: What was read so far, for loading a recipe for several devices.
+    """
     plugins = plugins or load_plugins()
-    source = find_recipe(recipe)
-    layer, faults = _Files(device).resolve(source, ())
-    if faults and not layer.origins:
-        raise RecipeError("the recipe cannot be read", place=str(source), faults=faults)
+    path = find_recipe(recipe)
+    layer, faults = _Extending(device, {} if files is None else files).resolve(path, (), ())
     for argument in overrides:
-        over, more = _override(argument)
+        over, more = read_override(argument)
+        more += into_an_array(layer, over)
         layer.lay(over)
         faults += more
     if data is not None:
-        faults += _lay_data(layer, str(data), plugins)
-    return checked_recipe(layer, plugins, source, faults)
+        over, more = read_data(layer, str(data), plugins)
+        layer.lay(over)
+        faults += more
+    return checked_recipe(layer, plugins, path, faults), layer
 
 
 def find_recipe(recipe: str | Path, folder: Path | None = None) -> Path:
@@ -69,105 +92,99 @@ def find_recipe(recipe: str | Path, folder: Path | None = None) -> Path:
     try:
         path.stat()
     except (OSError, ValueError):
-        near = get_close_matches(str(recipe)[:64], bundled, n=3)
+        from artgen.nearest import nearest
+
+        near = nearest(str(recipe), [*bundled, *_recipes_beside(path)], count=3)
         advice = f"Did you mean {listed(near)}?" if near else f"Bundled recipes: {listed(bundled)}." if bundled else ""
         raise RecipeError("there is no such file or bundled recipe", place=ascii(recipe)[1:-1], remedy=advice) from None
     return path
 
 
-class _Files:
+def _recipes_beside(path: Path) -> list[str]:
+    try:
+        return sorted(file.name for file in path.parent.glob("*.toml"))[:100]
+    except (OSError, ValueError):
+        return []
+
+
+class _Extending:
     """Follows `extends`; each recipe is laid over those it extends."""
 
-    def __init__(self, device: Device) -> None:
-        self.device, self.read = device, 0
+    def __init__(self, device: Device, files: Files) -> None:
+        self.device, self.files = device, files
+        self.count = self.letters = 0
 
-    def resolve(self, path: Path, children: tuple[Path, ...]) -> tuple[Layer, list[Fault]]:
-        """The tables of a recipe over those it extends; a layer without origins where one cannot be read."""
-        self.read += 1
-        own, faults = read_layer(path)
+    def resolve(self, path: Path, chain: tuple[Path, ...], via: tuple[str, ...]) -> tuple[Layer, list[Fault]]:
+        """The tables of a recipe over those it extends."""
+        if (path, via) not in self.files:
+            self.files[path, via] = _read(path, via)
+        source, values, faults, unknown = self.files[path, via]
+        self.count, self.letters = self.count + 1, self.letters + len(source.text or "")
+        own, more = cleaned(values, source, unknown)
+        faults = [*faults, *more]
         parents = own.values.pop("extends", [])
         faults += _lay_section(own, self.device)
-        parents = [parents] if isinstance(parents, str) else parents
-        if not isinstance(parents, list) or not all(isinstance(parent, str) for parent in parents):
-            return own, [*faults, Fault(("extends",), "expected a recipe or an array of recipes", file=str(path))]
-        below, chain = Layer({}), (*children, path.resolve())
-        for parent in parents:
-            try:
-                found = find_recipe(parent, path.parent)
-                if found.resolve() in chain:
-                    raise RecipeError("that recipe extends this one", remedy="Take one of the two away.")
-                if len(chain) > MAX_EXTENDS or self.read >= MAX_FILES:
-                    raise RecipeError(f"over {MAX_EXTENDS} recipes in a row or {MAX_FILES} in all", remedy="Join some.")
-            except RecipeError as error:
-                fault = Fault(("extends",), f"extends {parent!a}: {error.cause}", error.remedy, str(path))
-                return Layer({}), [*faults, fault]
-            layer, more = self.resolve(found, chain)
+        if not isinstance(parents, str | list) or not all(isinstance(parent, str) for parent in parents):
+            cause, remedy = "expected a recipe or an array of recipes", 'Write extends = "NAME".'
+            return own, [*faults, source.fault(("extends",), "E-extends", cause, remedy, at="value")]
+        chain, below = (*chain, path.resolve()), Layer({})
+        for index, parent in enumerate([parents] if isinstance(parents, str) else parents):
+            key: Key = ("extends",) if isinstance(parents, str) else ("extends", index)
+            found, fault = self.parent(parent, path.parent, chain, source, key)
+            if fault or not found:
+                faults += [fault] if fault else []
+                below.unknown.add(())
+                continue
+            layer, more = self.resolve(found, chain, (*via, source.name))
             faults += more
-            if not layer.origins:
-                return Layer({}), faults
             below.lay(layer)
         below.lay(own)
         below.origins |= own.origins
         return below, faults
 
+    def parent(
+        self, name: str, folder: Path, chain: tuple[Path, ...], source: Source, key: Key
+    ) -> tuple[Path | None, Fault | None]:
+        """The file of a recipe that is extended, or what is wrong with it."""
+        try:
+            found = find_recipe(name, folder)
+        except RecipeError as error:
+            return None, source.fault(key, "E-extends", f"{error.cause}: {name[:64]!a}", error.remedy, at="value")
+        if found.resolve() in chain:
+            circle = f"{name[:64]!a} extends this recipe in its turn"
+            cause = circle if len(chain) > 1 else "a recipe cannot extend itself"
+            return None, source.fault(key, "E-extends", cause, "Take it away.", at="value")
+        if len(chain) > MAX_EXTENDS or self.count >= MAX_FILES or self.letters > MAX_BYTES:
+            cause = f"over {MAX_EXTENDS} recipes in a row, {MAX_FILES} in all, or {MAX_BYTES:,} characters"
+            return None, source.fault(key, "E-limit", cause, "Join some of them.", at="value")
+        return found, None
+
+
+def _read(path: Path, via: tuple[str, ...]) -> FileRead:
+    source, faults = read_source(path, via)
+    return (source, {}, faults, {()}) if faults else (source, *read_toml(source))
+
 
 def _lay_section(layer: Layer, device: Device) -> list[Fault]:
     """Lay `[on.DEVICE]` over the recipe and take all such sections out."""
-    origin, sections = layer.place(("on",)), layer.values.pop("on", {})
+    (source, key), sections = layer.place(("on",)), layer.values.pop("on", {})
     if not isinstance(sections, dict):
-        return [Fault(origin.key, "expected tables [on.cpu], [on.cuda] or [on.mps]", file=origin.file)]
+        cause, remedy = "expected tables [on.cpu], [on.cuda] or [on.mps]", "Write [on.cpu] and below it what differs."
+        return [source.fault(key, "E-type", cause, remedy, at="value")]
     faults = []
     for name, section in sections.items():
-        origin = layer.place(("on", name))
-        if name not in DEVICES or not isinstance(section, dict):
-            faults.append(Fault(origin.key, f"expected a table for one of {listed(DEVICES)}", file=origin.file))
+        (source, key), cause = layer.place(("on", name)), f"expected a table for one of {listed(DEVICES)}"
+        if name not in DEVICES:
+            from artgen.nearest import nearest
+
+            near = ["cuda"] if name.lower() == "gpu" else nearest(name, DEVICES)
+            remedy = f"Did you mean '{near[0]}'?" if near else "Write [on.cpu], [on.cuda] or [on.mps]."
+            more = {"expected": listed(DEVICES), "found": name, "nearest": "".join(near)}
+            faults.append(source.fault(key, "E-key", cause, remedy, **more))
+        elif not isinstance(section, dict):
+            faults.append(source.fault(key, "E-type", cause, f"Write [on.{name}].", at="value"))
         elif name == device:
             moved = {key[2:]: origin for key, origin in layer.origins.items() if key[:2] == ("on", name)}
-            layer.lay(Layer(section, {(): origin} | moved))
-    return faults
-
-
-def _override(argument: str) -> tuple[Layer, list[Fault]]:
-    """The layer of one `--set a.b=c`."""
-    origin = Origin(f"--set {ascii(argument)[1:-1]}", (), os.getcwd())  # noqa: PTH109  # as text
-    key, equals, value = argument.partition("=")
-    advice = "Write --set key.of.table=value."
-    if not equals:
-        return Layer({}), [Fault((), "there is no '='", advice, origin.file)]
-    if len(argument) > 10_000 or key.count(".") > 64:
-        return Layer({}), [Fault((), "this is too long", "Write it into a recipe.", origin.file)]
-    try:
-        table = tomllib.loads(argument)
-    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
-        if value.strip()[:1] in ("[", "{", '"', "'"):
-            return Layer({}), [Fault((), f"not a TOML value: {error}", advice, origin.file)]
-        try:
-            table = _with_text(tomllib.loads(f"{key}=0"), value.strip())
-        except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
-            return Layer({}), [Fault((), f"not a TOML key: {error}", advice, origin.file)]
-    return cleaned(table, origin)
-
-
-def _with_text(table: dict[str, Any], text: str) -> dict[str, Any]:
-    return {name: _with_text(value, text) if isinstance(value, dict) else text for name, value in table.items()}
-
-
-def _lay_data(layer: Layer, data: str, plugins: Plugins) -> list[Fault]:
-    """Give the recipe's data component its `path`; one that has none is replaced by a folder of the same size."""
-    tables = layer.values.get("data")
-    origin = Origin(f"--data {ascii(data)[1:-1]}", (), os.getcwd())  # noqa: PTH109  # as text
-    label, table = next(iter(tables.items())) if isinstance(tables, dict) and len(tables) == 1 else ("folder", {})
-    table = table if isinstance(table, dict) else {}
-    try:
-        fields = plugins.component("data", str(table.get("use", label))).options.model_fields
-    except PluginError:
-        fields = {}
-    if "path" in fields:
-        over, faults = cleaned({"data": {label: {"path": data}}}, origin)
-    else:
-        defaults = {name: field.default for name, field in fields.items() if not field.is_required()}
-        kept = {name: (defaults | table)[name] for name in ("resolution", "mirror") if name in defaults | table}
-        over, faults = cleaned({"data": {"folder": {"path": data, **kept}}}, origin)
-        over.origins |= {("data", "folder", name): layer.place(("data", label, name)) for name in kept if name in table}
-    layer.lay(over)
+            unknown = {key[2:] for key in layer.unknown if key[:2] == ("on", name)}
+            layer.lay(Layer(section, {(): layer.place(("on", name))} | moved, unknown))
     return faults

@@ -12,9 +12,16 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
-from artgen.components import Component, DataOptions, LossOptions, Options, as_size
+from artgen.components import Component, DataOptions, Kind, LossOptions, Options, as_size
+from artgen.recipe.layers import ONE_OF_A_KIND
 
 Device = Literal["cpu", "cuda", "mps"]
+SECTIONS: dict[str, Kind] = {
+    **{kind: kind for kind in ONE_OF_A_KIND},
+    "losses": "loss",
+    "metrics": "metric",
+}
+"""The tables of a recipe that name components, and the kind of each."""
 
 O_co = TypeVar("O_co", bound=Options, covariant=True)
 
@@ -102,8 +109,15 @@ class Chosen(Generic[O_co]):
 
     def table(self) -> dict[str, Any]:
         """The table that reads back as this."""
-        written = self.options.model_dump(mode="json", by_alias=True, exclude_none=True, round_trip=True)
+        written = self.options.model_dump(
+            mode="json", by_alias=True, exclude_none=True, round_trip=True, exclude=self._deprecated()
+        )
         return {**({"use": self.use} if self.use != self.label else {}), **written}
+
+    def _deprecated(self) -> set[str]:
+        """Deprecated keys that nobody uses: to write them down would ask for a warning."""
+        fields, used = type(self.options).model_fields, self.options.model_fields_set
+        return {name for name, field in fields.items() if field.deprecated and name not in used}
 
 
 _BESIDE_TRAINING = ("title", "description", "metrics")
@@ -134,24 +148,29 @@ class Recipe:
         """The complete recipe, every default filled in; reading it back gives an equal one."""
         import tomli_w
 
-        return tomli_w.dumps(self._tables())
+        return tomli_w.dumps(self.tables())
 
     @functools.cached_property
     def fingerprint(self) -> str:
         """Changes with what training depends on, so not with the title, the metrics or the times of saving."""
-        tables = {key: value for key, value in self._tables().items() if key not in _BESIDE_TRAINING}
+        tables = {key: value for key, value in self.tables().items() if key not in _BESIDE_TRAINING}
         tables["run"] = {key: value for key, value in tables["run"].items() if key not in _UPKEEP}
         return hashlib.blake2b(json.dumps(tables).encode(), digest_size=16).hexdigest()
 
-    def _tables(self) -> dict[str, Any]:
-        several: dict[str, Sequence[Chosen[Options]]] = {
+    def chosen(self) -> dict[str, Sequence[Chosen[Options]]]:
+        """Section -> the components that it chooses; only sections that choose some."""
+        every: dict[str, Sequence[Chosen[Options]]] = {
             kind: [chosen] if (chosen := getattr(self, kind)) else []
             for kind in ("data", "augment", "generator", "critic", "features")
         }
-        several |= {"losses": self.losses, "trainer": [self.trainer], "metrics": self.metrics}
+        every |= {"losses": self.losses, "trainer": [self.trainer], "metrics": self.metrics}
+        return {section: chosen for section, chosen in every.items() if chosen}
+
+    def tables(self) -> dict[str, Any]:
+        """The complete recipe as tables."""
         return {
             **{key: value for key in ("title", "description", "seed") if (value := getattr(self, key)) != ""},
-            **{kind: {chosen.label: chosen.table() for chosen in every} for kind, every in several.items() if every},
+            **{section: {one.label: one.table() for one in chosen} for section, chosen in self.chosen().items()},
             "phase": [phase.model_dump(mode="json") for phase in self.phases],
             "run": self.run.model_dump(mode="json"),
         }

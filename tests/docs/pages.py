@@ -8,8 +8,9 @@ How a fenced block is used follows from its language and its first line:
               `artgen run` is made tiny by options that are put before those of the page, so the page's own count.
     sh        Not run (installing, torchrun); its artgen commands must parse.
     toml      A recipe. `# name.toml` in its first line: the whole file, kept for the commands below it. Else it is
-              loaded by itself if it has `extends`, or laid over a small base recipe.
-    python    Only in the plugin guide: a file, named in the first line, or a quotation from tests/families/.
+              loaded by itself if it has `extends`, or laid over a small base recipe; but not `wrong.toml`.
+    python    In the plugin guide: a file, named in the first line, or a quotation from tests/families/. In the page on
+              tests: a file, which its test writes down and runs.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ class Shell:
             printed = self.artgen(shlex.split(command))
             assert not self.interrupter.armed, f"$ {command} was not interrupted"
             shown = shown[1:] if shown[:1] == ["^C"] else shown
-        printed = "\n".join(line.strip() for line in printed.splitlines())
+        printed = "\n".join(line.strip() for line in printed.splitlines() if line.strip())
         pattern = "*" + "\n".join(map(as_pattern, shown)).replace("*\n", "*") + "*"
         assert not shown or fnmatch.fnmatchcase(printed, pattern), f"$ {command}\n{printed}\nis not\n" + "\n".join(
             shown

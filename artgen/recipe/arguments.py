@@ -1,0 +1,100 @@
+"""The layers that the command line adds to a recipe: `--set` and `--data`."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from typing import Any
+
+from artgen.errors import Fault, PluginError
+from artgen.plugins import Plugins
+from artgen.recipe.inline import inline
+from artgen.recipe.layers import Layer, Origin, cleaned
+from artgen.recipe.locate import Key, Span
+from artgen.recipe.source import Source
+
+MAX_LENGTH, MAX_PARTS = 10_000, 64
+
+_HOW = "Write --set key.of.table=value."
+
+
+def read_override(argument: str) -> tuple[Layer, list[Fault]]:
+    """The layer of one `--set a.b=c`: any TOML value; bare words are text."""
+    source = Source("--set", argument, os.getcwd())  # noqa: PTH109  # as text
+    key, equals, value = argument.partition("=")
+    if not equals:
+        return Layer({}), [source.fault((), "E-set", "there is no '='", _HOW)]
+    if len(argument) > MAX_LENGTH or key.count(".") > MAX_PARTS:
+        return Layer({}), [source.fault((), "E-limit", "this is too long", "Write it into a recipe.")]
+    try:
+        table = tomllib.loads(argument)
+    except RecursionError:
+        return Layer({}), [source.fault((), "E-limit", "not a TOML value: it is nested too deep", _HOW)]
+    except ValueError as error:
+        try:
+            table = _with_text(tomllib.loads(f"{key}=0"), value.strip())
+        except ValueError as wrong:
+            return Layer({}), [_not_toml(source, "key", wrong)]
+        if value.strip()[:1] in ("[", "{", '"', "'"):
+            return Layer({}), [_not_toml(source, "value", error)]
+    return cleaned(table, source)
+
+
+def _not_toml(source: Source, what: str, error: ValueError) -> Fault:
+    cause, argument = f"not a TOML {what}", source.text or ""
+    if not isinstance(error, tomllib.TOMLDecodeError):
+        return source.fault((), "E-set", f"{cause}: {error}", _HOW)
+    if what == "key":
+        return source.fault((), "E-set", cause, _HOW, at=Span(0, max(1, argument.index("="))))
+    from artgen.recipe.syntax import mistake
+
+    told, found, *_ = mistake(argument, str(error))
+    more = {"expected": told.expected, "found": found}
+    return source.fault((), "E-set", f"{cause}: {told.cause}", told.remedy, at=told.span, **more)
+
+
+def _with_text(table: dict[str, Any], text: str) -> dict[str, Any]:
+    return {name: _with_text(value, text) if isinstance(value, dict) else text for name, value in table.items()}
+
+
+def into_an_array(layer: Layer, over: Layer) -> list[Fault]:
+    """Refuse `--set phase.images=5`, as an array is replaced whole. Tells what to write, with the values at hand."""
+    tables, given = layer.values.get("phase"), over.values.get("phase")
+    if not isinstance(tables, list) or not isinstance(given, dict) or not all(isinstance(one, dict) for one in tables):
+        return []
+    changed, (index, change) = [dict(table) for table in tables], next(iter(given.items()), ("0", {}))
+    number = int(index) if re.fullmatch(r"\d{1,4}", index) and isinstance(change, dict) else 0
+    change = change if isinstance(change, dict) and index.isdecimal() else given
+    if number < len(changed):
+        changed[number] |= change
+    del over.values["phase"]
+    source = over.place(()).source
+    whole = inline(changed)
+    remedy = f"Write it whole: --set 'phase={whole}'." if len(whole) <= 200 else "Write all phases, in a recipe."
+    cause = f"phase is an array of {len(tables)}, not one table; --set replaces it whole"
+    return [source.fault(("phase",), "E-set", cause, remedy, expected="an array of tables", found="a table")]
+
+
+def read_data(layer: Layer, data: str, plugins: Plugins) -> tuple[Layer, list[Fault]]:
+    """The layer of `--data`: the `path` of the recipe's data component, or a folder of the same size in its place."""
+    tables = layer.values.get("data")
+    source = Source("--data", data, os.getcwd())  # noqa: PTH109  # as text
+    if len(data) > MAX_LENGTH:
+        return Layer({}, unknown={("data",)}), [source.fault((), "E-limit", "this is too long", "Name a folder.")]
+    label, table = next(iter(tables.items())) if isinstance(tables, dict) and len(tables) == 1 else ("folder", {})
+    table = table if isinstance(table, dict) else {}
+    try:
+        fields = plugins.component("data", str(table.get("use", label))).options.model_fields
+    except PluginError:
+        fields = {}
+    if "path" in fields:
+        return cleaned({"data": {label: {"path": data}}}, source)
+    defaults = {name: field.default for name, field in fields.items() if not field.is_required()}
+    kept = {name: (defaults | table)[name] for name in ("resolution", "mirror") if name in defaults | table}
+    over, faults = cleaned({"data": {"folder": {"path": data, **kept}}}, source)
+    origins: dict[Key, Origin] = {
+        ("data", "folder", name): layer.place(("data", label, name)) for name in kept if name in table
+    }
+    over.origins |= origins
+    return over, faults
