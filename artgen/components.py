@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import logging
+import operator
 import os
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from artgen.errors import PluginError
+from artgen.isolation import asked_to_stop, cause_of, restored
+
+_log = logging.getLogger(__name__)
 
 Kind = Literal["data", "augment", "generator", "critic", "features", "loss", "trainer", "metric"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -119,6 +125,8 @@ class Component:
         needs: For a loss: which fields of `artgen.training.Outputs` it reads, for each side that it judges.
         gives: For a trainer: which fields of `Outputs` it fills, for each side.
         needs_features: For a metric: true if it measures in a feature space (`[features.NAME]`).
+        deprecated: What to use instead, if this is to go away; whoever uses it is told.
+        plugin: Which plugin hands it over; artgen fills it in.
     """
 
     kind: Kind
@@ -130,19 +138,44 @@ class Component:
     needs: Mapping[Side, tuple[str, ...]] = field(default_factory=dict)
     gives: Mapping[Side, tuple[str, ...]] = field(default_factory=dict)
     needs_features: bool = False
+    deprecated: str = ""
+    plugin: str = field(default="", compare=False, repr=False)
 
     def load(self) -> Callable[..., Any]:
-        """Import and return the factory.
+        """Import and return the factory. What its module does to the global state of the process is undone and told.
 
         Raises:
             PluginError: The module cannot be imported or has no such attribute.
         """
-        module, _, attribute = self.factory.partition(":")
-        try:
-            return getattr(importlib.import_module(module), attribute)  # type: ignore[no-any-return]
-        except Exception as error:
-            raise PluginError(
-                f"{type(error).__name__}: {error}",
-                place=f"{self.kind} '{self.name}' ({self.factory})",
-                remedy="The plugin that provides it is broken or lacks a dependency: see `artgen plugins ls`.",
-            ) from error
+        factory, changed = import_factory(self)
+        tell_changed(self, changed, f"the import of {self.factory}")
+        return factory
+
+
+def import_factory(component: Component) -> tuple[Callable[..., Any], list[str]]:
+    """A component's factory, and what of the global state its import changed (which is undone).
+
+    Raises:
+        PluginError: As for `Component.load`.
+    """
+    module, _, attribute = component.factory.partition(":")
+    try:
+        with restored() as changed:
+            factory: Callable[..., Any] = operator.attrgetter(attribute)(importlib.import_module(module))
+    except BaseException as error:  # SystemExit too: a stranger's module may do anything at import
+        if stop := asked_to_stop(error):
+            raise stop from None
+        provider = f"The plugin {component.plugin}" if component.plugin else "The plugin that provides it"
+        raise PluginError(
+            cause_of(error, getattr(sys.modules.get(module), "__file__", None) or ""),
+            place=f"{component.kind} '{component.name}' ({component.factory})",
+            remedy=f"{provider} is broken or lacks a dependency: see `artgen plugins check`.",
+        ) from error
+    return factory, changed
+
+
+def tell_changed(component: Component, changed: Sequence[str], where: str) -> None:
+    """Say that a component's code changed global state, which `artgen.isolation.restored` has put back."""
+    if changed:
+        what = f"{component.kind} '{component.name}' of the plugin {component.plugin or '(unknown)'}"
+        _log.warning("%s: %s changed %s; that is undone.", what, where, ", ".join(changed))

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, get_args
 
+import artgen
 from artgen.components import Component, DataOptions, Kind, LossOptions, Options, Side
 from artgen.errors import PluginError
-from artgen.hookspecs import Events, hookimpl
+from artgen.hookspecs import API_VERSION, MARKED, OLDEST_API_VERSION, OPTIONAL, Events
 
 HOOK_KINDS: dict[str, Kind] = {
     "artgen_generators": "generator",
@@ -33,6 +34,23 @@ _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _FACTORY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
+def checked_api(wanted: object) -> int:
+    """The API version that a plugin is made for.
+
+    Raises:
+        PluginError: It is none, or one that this artgen does not offer.
+    """
+    if not isinstance(wanted, int) or isinstance(wanted, bool):
+        raise PluginError(f"ARTGEN_API is a whole number, found {wanted!r:.40}")
+    here = f"this artgen {artgen.__version__} offers {API_VERSION}"
+    if wanted > API_VERSION:
+        raise PluginError(f"needs artgen API {wanted}, {here}; upgrade artgen")
+    if wanted < OLDEST_API_VERSION:
+        oldest = f" down to {OLDEST_API_VERSION}" if OLDEST_API_VERSION < API_VERSION else ""
+        raise PluginError(f"is made for artgen API {wanted}, {here}{oldest}; upgrade the plugin")
+    return wanted
+
+
 def checked_hooks(plugin: object) -> tuple[str, ...]:
     """The names of the hooks that a plugin implements.
 
@@ -42,7 +60,7 @@ def checked_hooks(plugin: object) -> tuple[str, ...]:
     hooks = []
     for attribute in dir(plugin):
         function = getattr(plugin, attribute, None)
-        marks = getattr(function, f"{hookimpl.project_name}_impl", None)
+        marks = getattr(function, MARKED, None)
         if not inspect.isroutine(function) or not isinstance(marks, dict):
             if inspect.isroutine(function) and attribute in _HOOKS:
                 raise PluginError(f"{attribute} is not marked with @artgen.hookimpl")
@@ -63,6 +81,8 @@ def checked_hooks(plugin: object) -> tuple[str, ...]:
                 )
             if parameter.default is not parameter.empty:
                 raise PluginError(f"{hook}: argument '{parameter.name}' has a default; remove it")
+        if getattr(function, OPTIONAL, False) and hook not in EVENTS:
+            raise PluginError(f"{hook}: only a hook that listens to a run can be optional")
         hooks.append(hook)
     if not hooks:
         raise PluginError("it implements no hook: mark its functions with @artgen.hookimpl")
@@ -109,6 +129,8 @@ def _fault(component: Mapping[str, Any], kind: Kind) -> str:
         return f"the factory {component['factory']!r} is not of the form 'package.module:attribute'"
     if partner is not None and (kind != "generator" or not _matches(_NAME, partner)):
         return f"the partner {partner!r} is not the name of a generator's critic"
+    if not isinstance(component["deprecated"], str) or "\n" in component["deprecated"]:
+        return "'deprecated' must be one line of text: what to use instead"
     for sides in (component["needs"], component["gives"]):
         if not isinstance(sides, Mapping) or not set(sides) <= set(get_args(Side)):
             return "'needs' and 'gives' map 'generator' and 'critic' to names of fields"

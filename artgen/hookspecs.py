@@ -1,14 +1,18 @@
 """Every hook of artgen, and what it must return.
 
-A plugin is a module named by an entry point of group `artgen`. It imports no torch; it marks functions named as below
-with `artgen.hookimpl`. Registration hooks return lists of `artgen.Component`; the event hooks observe a run and never
-steer it.
+A plugin is a module named by an entry point of group `artgen`, or a single file. It imports no torch, says
+`ARTGEN_API = 1`, and marks functions named as below with `artgen.hookimpl`. Registration hooks return lists of
+`artgen.Component`; the event hooks observe a run and never steer it.
+
+To deprecate a hook, write `@hookspec(warn_on_impl=DeprecationWarning("use artgen_other"))` here: a plugin that still
+implements it is listed with that warning, and works. To deprecate a component, give it `deprecated="use 'other'"`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import pluggy
 
@@ -18,10 +22,39 @@ if TYPE_CHECKING:
     from artgen.run.record import RunFolder
 
 API_VERSION = 1
-"""Raised when a plugin written for an earlier version might break."""
+"""Raised when plugins get something new, or must change. `ARTGEN_API` in a hook module is the one it is made for."""
+
+OLDEST_API_VERSION = 1
+"""Plugins made for an older one no longer work."""
+
+MARKED, OPTIONAL = "artgen_impl", "artgen_optional"
+"""Attributes that `hookimpl` leaves on a function."""
+
+Hook = TypeVar("Hook", bound=Callable[..., Any])
 
 hookspec = pluggy.HookspecMarker("artgen")
-hookimpl = pluggy.HookimplMarker("artgen")
+_implements = pluggy.HookimplMarker("artgen")
+
+
+@overload
+def hookimpl(function: Hook, /) -> Hook: ...
+@overload
+def hookimpl(*, optional: bool = False) -> Callable[[Hook], Hook]: ...
+def hookimpl(function: Hook | None = None, /, *, optional: bool = False) -> Hook | Callable[[Hook], Hook]:
+    """Mark a function as the implementation of the hook that has its name.
+
+    Args:
+        function: The function, where this is written `@hookimpl`.
+        optional: For event hooks, written `@hookimpl(optional=True)`. What an optional one raises is told once, it is
+            not called again, and the run goes on. Otherwise the run saves a checkpoint and stops.
+    """
+
+    def mark(function: Hook) -> Hook:
+        marked = _implements(function)
+        setattr(marked, OPTIONAL, optional)
+        return marked
+
+    return mark if function is None else mark(function)
 
 
 class Registration:
@@ -79,7 +112,11 @@ class Registration:
 
 
 class Events:
-    """What happens in a run. Called on the first process only; what a hook returns is ignored."""
+    """What happens in a run. Called on the first process only; what a hook returns is ignored.
+
+    The dictionaries are a hook's own; what it prints goes to stderr; global state that it changes (random states,
+    thread count, precision, the current folder) is put back, and told once.
+    """
 
     @hookspec
     def artgen_run_started(self, folder: RunFolder) -> None:
@@ -96,6 +133,10 @@ class Events:
     @hookspec
     def artgen_saved(self, folder: RunFolder, checkpoint: Path, images: int) -> None:
         """A checkpoint was committed."""
+
+    @hookspec
+    def artgen_evaluated(self, folder: RunFolder, figures: dict[str, float], images: int) -> None:
+        """The recipe's metrics were measured after `images` pictures shown; `figures` by "label/figure"."""
 
     @hookspec
     def artgen_run_ended(self, folder: RunFolder, outcome: str) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import random
 import sys
 import textwrap
+import threading
+import types
 
 import pytest
 
-from artgen import Component, LossOptions, Options, PluginError, field_help, hookimpl
-from artgen.plugins import Plugins, UnknownComponentError
+from artgen import Component, LossOptions, Options, PluginError, StoppedError, field_help, hookimpl
+from artgen.hookspecs import Events
+from artgen.plugins import Plugins, UnknownComponentError, load_plugins
 
 GOOD = """
 from artgen import Component, DataOptions, LossOptions, Options, hookimpl
@@ -256,12 +260,12 @@ def test_a_factory_that_cannot_be_imported_names_the_component():
 
 
 class Listener:
-    """Notes what it is told; may do mischief."""
+    """Notes what it is told; may do mischief, after which it is muted."""
 
     def __init__(self, mischief=lambda scalars: None):
         self.told, self.mischief = [], mischief
 
-    @hookimpl
+    @hookimpl(optional=True)
     def artgen_step_shown(self, scalars):
         self.told.append(dict(scalars))
         self.mischief(scalars)
@@ -269,6 +273,18 @@ class Listener:
     @hookimpl
     def artgen_run_ended(self, outcome):
         self.told.append(outcome)
+
+
+class Required(Listener):
+    """The same, and the run stops."""
+
+    @hookimpl
+    def artgen_step_shown(self, scalars):
+        super().artgen_step_shown(scalars)
+
+
+def shown(plugins, images=1):
+    plugins.event("artgen_step_shown", folder=None, scalars={"images": images})
 
 
 @pytest.mark.parametrize("error", [ValueError, SystemExit, MemoryError])
@@ -288,20 +304,103 @@ def test_a_listener_that_raises_is_reported_once_and_muted(caplog, error):
     assert "mischief" in record.getMessage()
 
 
+@pytest.mark.parametrize("error", [ValueError, SystemExit, MemoryError])
+def test_a_required_listener_that_raises_stops_the_run_after_all_were_told(error):
+    def raises(scalars):
+        raise error("mischief")
+
+    bad, good = Required(raises), Listener()
+    plugins = Plugins([bad, good], points=())
+    for images in range(2):
+        with pytest.raises(PluginError, match=r"plugin 'Required' .*artgen_step_shown failed: .*mischief") as caught:
+            shown(plugins, images)
+        assert isinstance(caught.value.__cause__, error)
+        assert "ARTGEN_DISABLE_PLUGINS=Required" in caught.value.remedy
+    assert good.told == bad.told == [{"images": 0}, {"images": 1}]
+
+
+def test_the_fault_of_a_listener_names_plugin_version_file_and_hook(install, tmp_path):
+    install("zoo_bad", "from artgen import hookimpl\n@hookimpl\ndef artgen_saved(images):\n    1 / 0\n")
+    with pytest.raises(PluginError) as caught:
+        Plugins().event("artgen_saved", folder=None, checkpoint=tmp_path, images=3)
+    file = tmp_path / "zoo_bad.py"
+    assert caught.value.place == f"plugin 'zoo_bad' (artgen-zoo-bad 1.2), {file}"
+    assert caught.value.cause == f"artgen_saved failed: ZeroDivisionError: division by zero ({file}, line 4)"
+
+
+def test_of_two_faults_the_first_is_raised_and_the_second_told(caplog):
+    def raises(scalars):
+        raise ValueError("mischief")
+
+    class Second(Required):
+        pass
+
+    with pytest.raises(PluginError, match="'Required'"):
+        shown(Plugins([Required(raises), Second(raises)], points=()))
+    assert "'Second'" in caplog.text
+
+
+def test_what_a_listener_does_to_global_state_is_undone_and_told_once(caplog, capsys):
+    def meddle(scalars):
+        random.seed(0)
+        print("chatter")  # noqa: T201
+
+    plugins, state = Plugins([Listener(meddle)], points=()), random.getstate()
+    for images in range(3):
+        shown(plugins, images)
+    assert random.getstate() == state
+    assert caplog.text.count("artgen_step_shown changed Python's random state; that is undone") == 1
+    assert capsys.readouterr() == ("", "chatter\n" * 3)
+
+
+@pytest.mark.parametrize("kind", [Listener, Required])
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize(
+    "stop", [KeyboardInterrupt(), StoppedError("interrupted", signal_number=2)], ids=["^C", "stop"]
+)
+def test_a_signal_while_a_listener_works_is_nobodys_fault(caplog, kind, wrapped, stop):
+    def interrupted(scalars):
+        try:
+            raise stop
+        except BaseException as error:
+            if wrapped:
+                raise RuntimeError("the file is half written") from error
+            raise
+
+    plugins = Plugins([bad := kind(interrupted)], points=())
+    for _ in range(2):
+        with pytest.raises(type(stop)):
+            shown(plugins)
+    assert len(bad.told) == 2  # it is not muted
+    assert not caplog.records
+
+
+def test_settings_are_put_back_however_often_a_listener_is_told():
+    plugins = Plugins([Listener(lambda scalars: sys.setrecursionlimit(limit + 7))], points=())
+    limit = sys.getrecursionlimit()
+    for images in range(30):
+        shown(plugins, images)
+        assert sys.getrecursionlimit() == limit
+
+
+def test_an_error_in_flight_is_not_taken_for_the_listeners(caplog):
+    def raises(scalars):
+        raise ValueError("mischief")
+
+    plugins = Plugins([Listener(raises)], points=())
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        shown(plugins)
+    assert "mischief" in caplog.text
+
+
 def test_a_listener_cannot_change_what_others_see():
     plugins = Plugins([Listener(lambda scalars: scalars.clear()), good := Listener()], points=())
     scalars = {"images": 1.0}
     plugins.event("artgen_step_shown", folder=None, scalars=scalars)
     assert scalars == {"images": 1.0}
     assert good.told == [{"images": 1.0}]
-
-
-def test_ctrl_c_in_a_listener_is_not_swallowed():
-    def interrupt(scalars):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        Plugins([Listener(interrupt)], points=()).event("artgen_step_shown", folder=None, scalars={})
 
 
 def test_an_unknown_event_is_an_error_of_the_caller():
@@ -324,3 +423,133 @@ def test_help_is_the_docstring_below_a_field():
     assert help["bare"] == ""
     assert help["weight"].startswith("Factor of this term")
     assert field_help(type("Made", (Options,), {})) == {}
+
+
+def test_a_blocked_plugin_is_not_imported(install):
+    install("zoo_toy", TOY + "raise KeyboardInterrupt\n")
+    for name in ("zoo_toy", "zoo-toy", "Artgen.Zoo_toy", "artgen-zoo-toy:zoo_toy"):
+        plugins = Plugins(blocked=[name])
+        plugin = one(plugins, "zoo_toy")
+        assert (plugin.state, plugin.cause) == ("blocked", "ARTGEN_DISABLE_PLUGINS names it")
+        assert plugin.components == ()
+        assert plugins.remarks == ()
+        for asked in ("toy", "zoo_toy:toy", "artgen-zoo-toy:toy"):
+            with pytest.raises(PluginError, match=r"ARTGEN_DISABLE_PLUGINS blocks: 'zoo_toy' .artgen-zoo-toy 1\.2"):
+                plugins.component("generator", asked)
+
+
+def test_an_unknown_owner_is_told():
+    with pytest.raises(UnknownComponentError, match="there is no plugin or distribution 'artgen-gone'"):
+        Plugins([Toys()], points=()).component("loss", "artgen-gone:hinge")
+
+
+def test_a_clash_ends_when_one_of_two_is_blocked(install):
+    install("zoo_first", TOY, name="zoo")
+    install("zoo_second", TOY.replace("component()]", "component('other')]"), name="zoo")
+    states = {plugin.distribution: plugin.state for plugin in Plugins(blocked=["artgen-zoo-first"]).plugins}
+    assert (states["artgen-zoo-first"], states["artgen-zoo-second"]) == ("blocked", "healthy")
+
+
+def test_a_name_that_blocks_nothing_is_told(install):
+    install("zoo_toy", TOY)
+    [remark] = Plugins(blocked=["zoo_toi"]).remarks
+    assert remark.startswith("ARTGEN_DISABLE_PLUGINS names 'zoo_toi', which is no plugin")
+    assert remark.endswith("did you mean 'zoo_toy'?")
+
+
+def test_the_variables_have_their_say(install, monkeypatch, caplog):
+    install("zoo_toy", TOY)
+    install("zoo_broken", "1 / 0")
+    monkeypatch.setenv("ARTGEN_DISABLE_PLUGINS", " zoo_toy, zoo_nothing,")
+    load_plugins.cache_clear()
+    assert one(load_plugins(), "zoo_toy").state == "blocked"
+    assert "'zoo_nothing'" in caplog.text
+    for strict in ("", "0"):
+        monkeypatch.setenv("ARTGEN_STRICT_PLUGINS", strict)
+        load_plugins.cache_clear()
+        load_plugins()
+    monkeypatch.setenv("ARTGEN_STRICT_PLUGINS", "1")
+    load_plugins.cache_clear()
+    with pytest.raises(PluginError, match=r"'zoo_broken' .artgen-zoo-broken 1\.2.: ZeroDivisionError") as caught:
+        load_plugins()
+    assert "'zoo_nothing'" in str(caught.value)
+    assert "'zoo_toy'" not in str(caught.value)
+    monkeypatch.setenv("ARTGEN_DISABLE_PLUGINS", "zoo_broken")
+    load_plugins()
+    load_plugins.cache_clear()
+
+
+def test_a_plugin_that_is_waited_for_is_told(install, monkeypatch, caplog):
+    monkeypatch.setattr("artgen.isolation.PATIENCE_SECONDS", 0.01)
+    install("zoo_slow", TOY + "import zoo_gate\nassert zoo_gate.told.wait(30)\n")
+    gate = sys.modules["zoo_gate"] = types.ModuleType("zoo_gate")
+    gate.told = threading.Event()
+    monkeypatch.setattr("artgen.plugins._tell_waiting", lambda name: gate.told.set() if "zoo_slow" in name else None)
+    assert one(Plugins(), "zoo_slow").state == "healthy"
+
+
+def test_a_deprecated_hook_is_told_of_whoever_implements_it(install, monkeypatch):
+    install("zoo_old", "from artgen import hookimpl\n@hookimpl\ndef artgen_saved(): pass\n")
+    install("zoo_toy", TOY)
+    marks = Events.artgen_saved.artgen_spec | {"warn_on_impl": DeprecationWarning("use artgen_kept")}
+    monkeypatch.setattr(Events.artgen_saved, "artgen_spec", marks)
+    plugins = Plugins()
+    assert one(plugins, "zoo_old").state == "healthy"
+    assert one(plugins, "zoo_old").warnings == ("artgen_saved is deprecated: use artgen_kept",)
+    assert one(plugins, "zoo_toy").warnings == ()
+
+
+def test_a_deprecated_component_is_told_once_when_it_is_used(caplog):
+    class Old:
+        @hookimpl
+        def artgen_losses(self):
+            return [
+                Component(kind="loss", name=name, summary="A loss", options=LossOptions, factory="no.module:Loss",
+                          deprecated=deprecated)
+                for name, deprecated in (("old", "use 'new' instead"), ("new", ""))
+            ]  # fmt: skip
+
+    plugins = Plugins([Old()], points=())
+    for name in ("new", "old", "old"):
+        plugins.component("loss", name)
+    [record] = caplog.records
+    assert record.getMessage() == "loss 'old' of 'Old' (in process) is deprecated: use 'new' instead"
+
+
+def test_both_forms_of_the_marker():
+    class Both:
+        @hookimpl
+        def artgen_saved(self):
+            pass
+
+        @hookimpl(optional=True)
+        def artgen_run_ended(self):
+            pass
+
+    [plugin] = Plugins([Both()], points=()).plugins
+    assert (plugin.hooks, plugin.optional_hooks) == (("artgen_run_ended", "artgen_saved"), ("artgen_run_ended",))
+
+
+def test_the_fault_of_a_factory_names_the_plugin_and_the_place(install, tmp_path):
+    install("zoo_toy", TOY.replace('factory="toy.networks:Toy"', 'factory="zoo_code:Toy"'))
+    (tmp_path / "zoo_code.py").write_text("import random\nrandom.seed(0)\nraise SystemExit('no')\n")
+    state = random.getstate()
+    with pytest.raises(PluginError) as caught:
+        Plugins().component("generator", "toy").load()
+    assert str(caught.value) == (
+        f"generator 'toy' (zoo_code:Toy): SystemExit: no ({tmp_path / 'zoo_code.py'}, line 3)\n"
+        "  The plugin 'zoo_toy' (artgen-zoo-toy 1.2) is broken or lacks a dependency: see `artgen plugins check`."
+    )
+    assert random.getstate() == state
+
+
+def test_what_the_import_of_a_factory_changes_is_undone_and_told(install, tmp_path, caplog):
+    install("zoo_toy", TOY.replace('factory="toy.networks:Toy"', 'factory="zoo_code:Toy"'))
+    (tmp_path / "zoo_code.py").write_text("import random\nrandom.seed(0)\nclass Toy: pass\n")
+    state = random.getstate()
+    assert Plugins().component("generator", "toy").load().__name__ == "Toy"
+    assert random.getstate() == state
+    assert (
+        "generator 'toy' of the plugin 'zoo_toy' (artgen-zoo-toy 1.2): the import of zoo_code:Toy changed"
+        in caplog.text
+    )

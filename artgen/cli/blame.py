@@ -13,17 +13,15 @@ _TRACEBACK = "The same command with --debug shows the traceback"
 
 
 def blamed(error: Exception) -> ArtgenError:
-    """One message for an error that is no `ArtgenError`; it names the component in whose code it was raised, if any."""
+    """One message for an error that is no `ArtgenError`; names the component or plugin in whose code it was raised."""
     said = " ".join(traceback.format_exception_only(error)[-1].split())
     frames = list(traceback.walk_tb(error.__traceback__))
     plugins = load_plugins()
     for frame, line in reversed(frames):
-        component = _component(frame, plugins)
-        if component is not None:
-            owner = plugins.owner(component)
+        if whose := _whose(frame, plugins):
             blame: ArtgenError = PluginError(
                 f"{said} ({frame.f_code.co_filename}, line {line})",
-                place=f"{component.kind} '{component.name}' of {owner.distribution} {owner.version}",
+                place=whose,
                 remedy=f"{_TRACEBACK}, which the author of the plugin will want to see.",
             )
             break
@@ -35,6 +33,15 @@ def blamed(error: Exception) -> ArtgenError:
         )
     blame.__cause__ = error
     return blame
+
+
+def _whose(frame: FrameType, plugins: Plugins) -> str:
+    """Whose code runs in this frame: a component's or, if that is not known, a plugin's; empty if it is artgen's."""
+    component = _component(frame, plugins)
+    if component is not None:
+        owner = plugins.owner(component)
+        return f"{component.kind} '{component.name}' of {owner.distribution} {owner.version}".rstrip()
+    return next((f"plugin {one.described}" for one in plugins.plugins if one.owns(frame.f_code.co_filename)), "")
 
 
 def _component(frame: FrameType, plugins: Plugins) -> Component | None:

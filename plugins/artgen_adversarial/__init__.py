@@ -9,6 +9,8 @@ from pydantic import Field
 from artgen import Component, LossOptions, Options, hookimpl
 from artgen.components import Side
 
+ARTGEN_API = 1
+
 Rate = Annotated[float, Field(gt=0, le=1)]
 AveragingFactor = Annotated[float, Field(ge=0, lt=1)]
 

@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from artgen import Component, DataOptions, hookimpl
 
+ARTGEN_API = 1
+
 MOST_PIXELS = 8_000_000_000
 """A collection may hold this many pixels, 24 GB: more is a slip of the pen."""
 

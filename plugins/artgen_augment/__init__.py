@@ -8,6 +8,8 @@ from pydantic import Field, field_validator
 
 from artgen import Component, Options, hookimpl
 
+ARTGEN_API = 1
+
 Word = Literal["flip", "color", "translation", "cutout", "affine"]
 
 

@@ -8,6 +8,8 @@ from pydantic import Field
 
 from artgen import Component, DataOptions, FilePath, hookimpl
 
+ARTGEN_API = 1
+
 Cifar10Class = Literal["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 
 

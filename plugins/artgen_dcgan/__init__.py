@@ -8,6 +8,8 @@ from pydantic import Field
 
 from artgen import Component, Options, hookimpl
 
+ARTGEN_API = 1
+
 
 class GeneratorOptions(Options):
     """The defaults are the paper's generator, with `width` 64 as in PyTorch's example."""

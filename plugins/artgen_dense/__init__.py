@@ -8,6 +8,8 @@ from pydantic import Field
 
 from artgen import Component, Options, hookimpl
 
+ARTGEN_API = 1
+
 Units = Annotated[int, Field(ge=1, le=65_536)]
 
 

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from artgen import Component, Options, hookimpl
 
+ARTGEN_API = 1
+
 
 class KidOptions(Options):
     """Kernel inception distance, times 1000, in the recipe's space of features. 0 is as good as new real pictures."""

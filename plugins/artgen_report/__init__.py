@@ -9,10 +9,12 @@ from artgen import hookimpl
 if TYPE_CHECKING:
     from artgen.run.record import RunFolder
 
+ARTGEN_API = 1
+
 # The page is imported when there is something to write: a command that only lists plugins need not load NumPy.
 
 
-@hookimpl
+@hookimpl(optional=True)
 def artgen_run_started(folder: RunFolder) -> None:
     """Say that a session runs, so that nobody takes an older report for the news."""
     from artgen_report import page
@@ -20,7 +22,7 @@ def artgen_run_started(folder: RunFolder) -> None:
     page.write(folder)
 
 
-@hookimpl
+@hookimpl(optional=True)
 def artgen_previewed(folder: RunFolder) -> None:
     """Show the newest pictures, unless the last report is too young for what it cost."""
     from artgen_report import page
@@ -28,7 +30,7 @@ def artgen_previewed(folder: RunFolder) -> None:
     page.refresh(folder)
 
 
-@hookimpl
+@hookimpl(optional=True)
 def artgen_run_ended(folder: RunFolder) -> None:
     """Show all there is, whatever the outcome."""
     from artgen_report import page

@@ -112,17 +112,19 @@ def seconds_of(session: Mapping[str, Any]) -> float | None:
 
 def made_with(info: Mapping[str, Any]) -> str:
     """Device, versions, plugins and data of a run, from `run.json`; what is not known here is shown as it stands."""
-    own = ("artgen_run", "fingerprint", "started_at", "sessions", "plugins", "data", "recipe", "title")
-    plugins, data = info.get("plugins"), info.get("data")
+    own = ("artgen_run", "fingerprint", "started_at", "sessions", "plugins", "data", "recipe", "title", "recipe_given")
+    plugins, data, command = info.get("plugins"), info.get("data"), info.get("command")
     facts = {key.replace("_", " "): plain(value) for key, value in list(info.items())[:60] if key not in own}
     memory = finite(info.get("gpu_memory_bytes"))
     if memory is not None:
         del facts["gpu memory bytes"]
         facts["gpu memory"] = f"{memory / 2**30:.0f} GiB"
     if isinstance(plugins, dict):
-        facts["plugins"] = listed(f"{name} {version}" for name, version in plugins.items())
+        facts["plugins"] = listed(f"{name} {_version(entry)}" for name, entry in plugins.items())
     elif plugins:
         facts["plugins"] = plain(plugins)
+    if isinstance(command, list):
+        facts["command"] = text(" ".join(map(str, command)), 400)
     if isinstance(data, dict):
         facts |= {f"data: {key.replace('_', ' ')}": plain(value) for key, value in list(data.items())[:30]}
     elif data:
@@ -130,3 +132,8 @@ def made_with(info: Mapping[str, Any]) -> str:
     return (
         "<dl>" + "".join(f"<div><dt>{text(key)}</dt><dd>{value}</dd></div>" for key, value in facts.items()) + "</dl>"
     )
+
+
+def _version(entry: Any) -> Any:
+    """Of an entry of `plugins`, which was only a version once."""
+    return entry.get("version") or entry.get("origin", "") if isinstance(entry, dict) else entry

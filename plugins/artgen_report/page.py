@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from artgen.errors import ArtgenError
+from artgen import ArtgenError
 from artgen.run.record import RunFolder
 from artgen_report.facts import OUTCOMES, figures_table, made_with, seconds_of, sessions_table
 from artgen_report.history import charts, images_shown, latest

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import cv2
 
+from artgen import DataError
 from artgen.data.images import Picture, read, resize
-from artgen.errors import DataError
 
 _QUALITIES = (90, 80, 65)
 _SMALLEST_PX = 16

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from artgen import Component, FilePath, Options, hookimpl
 
+ARTGEN_API = 1
+
 
 class SqueezeNetOptions(Options):
     """Features of SqueezeNet 1.1, trained on ImageNet."""
