@@ -16,10 +16,12 @@ from torch import distributed as dist
 
 from artgen.errors import ArtgenError
 
+_alone = False
+
 
 def world_size() -> int:
     """How many processes train together."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+    return dist.get_world_size() if not _alone and dist.is_available() and dist.is_initialized() else 1
 
 
 def rank() -> int:
@@ -38,6 +40,17 @@ def process_group(device: torch.device) -> Iterator[None]:
         yield
     finally:
         dist.destroy_process_group()
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Let this process work for itself: within the body it neither hears of the others nor waits for them."""
+    global _alone
+    before, _alone = _alone, True
+    try:
+        yield
+    finally:
+        _alone = before
 
 
 def mean_over_ranks_(tensor: Tensor) -> Tensor:

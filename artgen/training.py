@@ -217,13 +217,18 @@ class Update(Protocol):
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of training at one size. `fade` is the share of its images in which the new level is blended in."""
+    """A stretch of training at one size. `fade` is the share of its images in which the new level is blended in.
+
+    A batch that does not fit into memory is taken in `pieces`, one after the other; each is what another process would
+    have had. Statistics over a batch are then those of a piece.
+    """
 
     index: int
     size: Size
     images: int
     batch: int
     fade: float = 0.0
+    pieces: int = 1
 
 
 @dataclass(frozen=True)
@@ -279,6 +284,9 @@ class Trainer(Protocol):
     """Takes one step at a time. Owns its optimizers; reads no scalar on the host; touches no file, log or device.
 
     The loop seeds torch's global generators before every step, so a trainer draws as it likes and resumes exactly.
+
+    For a batch that is taken in pieces, `step` is called several times with the same clock: for each piece, once for
+    each of its updates. So whatever else it changes, beside its updates, should follow from the clock.
     """
 
     batches_per_step: int

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from artgen.cli.options import plugin_option
 from artgen.cli.run import DEVICES
 
 
@@ -15,6 +16,7 @@ from artgen.cli.run import DEVICES
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value of the recipe.")
 @click.option("--device", type=DEVICES, default="auto", show_default=True, help="Where to compute.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@plugin_option
 def evaluate(run: Path, overrides: tuple[str, ...], device: str, as_json: bool) -> None:
     """Measure the averaged generator of RUN against the pictures it learnt from, by the metrics of its recipe.
 

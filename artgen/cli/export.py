@@ -6,11 +6,14 @@ from pathlib import Path
 
 import click
 
+from artgen.cli.options import plugin_option
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the files.  [default: RUN/export-IMAGES]")
 @click.option("--onnx/--no-onnx", default=True, show_default=True, help="Write ONNX too, checked against torch.")
+@plugin_option
 def export(run: Path, out: Path | None, onnx: bool) -> None:
     """Write the averaged generator of RUN for use elsewhere.
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import click
+
+from artgen.cli.options import plugin_option
+
+if TYPE_CHECKING:
+    from artgen.run.need import Needs
+    from artgen.run.session import Finished
 
 DEVICES = click.Choice(["auto", "cpu", "cuda", "mps"])
 
@@ -17,7 +25,9 @@ DEVICES = click.Choice(["auto", "cpu", "cuda", "mps"])
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value of the recipe: a.b=1.")
 @click.option("--device", type=DEVICES, default="auto", show_default=True, help="Where to compute.")
 @click.option("--fresh", is_flag=True, help="Begin anew; an older run in the folder is kept under another name.")
-@click.option("--dry-run", is_flag=True, help="Build everything, take one step, keep nothing.")
+@click.option("--dry-run", is_flag=True, help="Build everything, tell what it needs, keep nothing.")
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run: print JSON.")
+@plugin_option
 def run(
     recipe: str,
     data: str | None,
@@ -26,9 +36,11 @@ def run(
     device: str,
     fresh: bool,
     dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Train RECIPE, a TOML file or the name of a bundled recipe.
 
+    How much memory and time it needs is told before it starts, and a batch that does not fit is taken in pieces.
     Pictures appear in the run folder from the first minute on, and it ends with a sample sheet and report.html. Stop it
     with Ctrl-C whenever you like: the same command continues.
     """
@@ -39,19 +51,50 @@ def run(
     from artgen.recipe import Device, load_recipe
     from artgen.run.session import run_recipe, try_recipe
 
+    if as_json and not dry_run:
+        raise click.UsageError("--json goes with --dry-run.")
     chosen = choose_device(device)
     plugins = load_plugins()
     loaded = load_recipe(recipe, device=cast(Device, chosen.type), overrides=overrides, data=data, plugins=plugins)
     workshop = Workshop(cache_folder(), bar, workers())
     if dry_run:
-        scalars = try_recipe(loaded, chosen, workshop)
+        needs, scalars = try_recipe(loaded, chosen, workshop)
+        if as_json:
+            click.echo(json.dumps(needs.figures() | {"scalars": scalars}, indent=1))
+            return
         click.echo(f"{loaded.name}: one step taken on {chosen.type}, nothing kept")
         for name, value in scalars.items():
             click.echo(f"  {name} = {value:.4g}")
+        for phase in needs.phases:
+            click.echo(phase)
+        click.echo(needs)
         return
-    finished = run_recipe(
-        loaded, out or Path("runs") / loaded.name, chosen, plugins, workshop, training_bar, fresh=fresh
+    record = {
+        "command": ["artgen", *sys.argv[1:]],
+        "recipe_given": {"recipe": recipe, "set": list(overrides), "data": data},
+    }
+    show_finished(
+        run_recipe(
+            loaded,
+            out or Path("runs") / loaded.name,
+            chosen,
+            plugins,
+            workshop,
+            training_bar,
+            fresh=fresh,
+            show_needs=show_needs,
+            record=record,
+        )
     )
+
+
+def show_needs(needs: Needs) -> None:
+    """Tell what a run needs, before it starts."""
+    click.echo(needs, err=True)
+
+
+def show_finished(finished: Finished | None) -> None:
+    """Tell what a run came to; nothing for a process that only trained along."""
     if finished is None:
         return
     if finished.was_finished:
@@ -60,6 +103,8 @@ def run(
         click.echo(f"{name} = {value:.4g}")
     click.echo(finished.sheet)
     click.echo(finished.folder / "report.html")
+    if finished.plugin_fault is not None:
+        raise finished.plugin_fault
 
 
 def cache_folder() -> Path:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from artgen.cli.options import plugin_option
 from artgen.cli.run import DEVICES
 
 
@@ -16,6 +17,7 @@ from artgen.cli.run import DEVICES
 @click.option("--grid", is_flag=True, help="One sheet instead of a file for each picture.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the pictures.  [default: RUN/samples/seed-N]")
 @click.option("--device", type=DEVICES, default="auto", show_default=True, help="Where to compute.")
+@plugin_option
 def sample(run: Path, count: int, seed: int, grid: bool, out: Path | None, device: str) -> None:
     """Make pictures with the newest checkpoint of RUN, a run folder.
 

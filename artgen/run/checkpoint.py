@@ -170,6 +170,16 @@ def committed(folder: Path) -> list[Path]:
     return [path for match, path in sorted(found, key=lambda pair: (-int(pair[0][1]), -int(pair[0][2] or 1)))]
 
 
+def digests(path: Path) -> dict[str, str]:
+    """SHA-256 of each file of a checkpoint, as its manifest lists them: equal ones hold the same, byte for byte.
+
+    Raises:
+        CheckpointError: If the manifest is missing or damaged.
+    """
+    _, listed = _read_manifest(path / MANIFEST)
+    return {name: str(entry.get("sha256")) if isinstance(entry, dict) else "" for name, entry in listed.items()}
+
+
 def prune(folder: Path, keep: int = 2) -> None:
     """Delete all but the newest `keep` checkpoints, of which the caller has just saved one.
 

@@ -7,6 +7,7 @@ from torch import Tensor
 from artgen.metrics import Metric
 from artgen.recipe import Recipe
 from artgen.rng import drawing
+from artgen.run.making import make
 from artgen.training import Features
 
 
@@ -27,7 +28,7 @@ def evaluate(
     figures: dict[str, float] = {}
     sheets: dict[str, Tensor] = {}
     for chosen in recipe.metrics:
-        metric: Metric = chosen.component.load()(chosen.options)
+        metric: Metric = make(chosen.component, chosen.options)
         with drawing(recipe.seed, f"metric {chosen.label}"):
             measured = metric.measure(fake, real, features)
         figures |= {f"{chosen.label}/{name}": value for name, value in measured.values.items()}

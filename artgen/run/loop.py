@@ -14,6 +14,7 @@ from artgen.device import mixed
 from artgen.errors import CheckpointError
 from artgen.rng import seed_everything
 from artgen.run.build import Job
+from artgen.run.pieces import take_turns
 from artgen.training import Clock, Phase
 
 
@@ -63,16 +64,25 @@ def train(job: Job, state: State | None, upkeep: Upkeep | None, wants_to_stop: C
 
 def take_step(job: Job, phase: Phase, clock: Clock) -> tuple[Clock, dict[str, Tensor]]:
     """One step of the trainer, as a function of the state and the clock alone."""
-    count = phase.batch * job.trainer.batches_per_step
-    rank, world = distributed.rank(), distributed.world_size()
     job.fade(clock.fade(phase))
-    batch = job.feed.batch(clock.images, count, phase.size, rank, world)
-    seed_everything(job.recipe.seed, f"step of rank {rank}", clock.steps)
-    with mixed(job.device, job.precision):
-        scalars = job.trainer.step(batch, clock)
+    if phase.pieces == 1:
+        scalars = take_share(job, phase, clock)
+    else:
+        scalars = take_turns(job, phase.pieces, lambda piece: take_share(job, phase, clock, piece))
+    count = phase.batch * job.trainer.batches_per_step
     clock = replace(clock, images=clock.images + count, steps=clock.steps + 1, phase_images=clock.phase_images + count)
     job.average.update(count, clock.images)
     return clock, scalars
+
+
+def take_share(job: Job, phase: Phase, clock: Clock, piece: int = 0) -> dict[str, Tensor]:
+    """The trainer's step on a share of the batch: that of this process or, of a split one, that of a piece of it."""
+    count = phase.batch * job.trainer.batches_per_step
+    rank, world = distributed.rank() * phase.pieces + piece, distributed.world_size() * phase.pieces
+    batch = job.feed.batch(clock.images, count, phase.size, rank, world)
+    seed_everything(job.recipe.seed, f"step of rank {rank}", clock.steps)
+    with mixed(job.device, job.precision):
+        return job.trainer.step(batch, clock)
 
 
 def capture(job: Job, clock: Clock) -> State:

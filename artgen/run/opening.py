@@ -19,6 +19,8 @@ from artgen.recipe import Recipe, load_recipe
 from artgen.rng import drawing
 from artgen.run import checkpoint
 from artgen.run.build import build_generator, largest, prepare_data, schedule
+from artgen.run.description import plugin_entries
+from artgen.run.differences import NOT_THERE, plugin_changes
 from artgen.run.loop import fitting
 from artgen.run.pictures import given_for, make_pictures, settle
 from artgen.run.record import RECIPE, RunFolder
@@ -81,7 +83,7 @@ def open_run(path: Path, device: torch.device, plugins: Plugins, workshop: Works
         PluginError: A plugin that the run was made with is missing.
     """
     folder = RunFolder.read(path)
-    recipe = _stored_recipe(folder, plugins)
+    recipe = stored_recipe(folder, plugins)
     loaded = checkpoint.newest(folder.checkpoints, set_aside=False)
     if loaded is None:
         raise CheckpointError(
@@ -132,18 +134,27 @@ def refuse_other_pictures(recorded: str, dataset: Dataset, recipe: Recipe) -> No
         )
 
 
-def _stored_recipe(folder: RunFolder, plugins: Plugins) -> Recipe:
+def stored_recipe(folder: RunFolder, plugins: Plugins) -> Recipe:
+    """The resolved recipe of a run.
+
+    Raises:
+        RecipeError: It cannot be used.
+        PluginError: A plugin that the run was made with is missing; names it, and the file of one that was a file.
+    """
     try:
         return load_recipe(str(folder.path / RECIPE), plugins=plugins)
     except RecipeError as error:
-        there = {plugin.name for plugin in plugins.plugins}
-        recorded = folder.info.get("plugins")
-        lacking = [name for name in recorded if name not in there] if isinstance(recorded, dict) else []
+        lacking = [
+            change
+            for change in plugin_changes(folder.info.get("plugins"), plugin_entries(plugins))
+            if change.now == NOT_THERE
+        ]
         if not lacking:
             raise
+        named = ", ".join(f"{change.what.removeprefix('plugin ')} ({change.then})" for change in lacking)
         raise PluginError(
             f"{error.faults[0].cause if error.faults else error.cause}; the run was made with plugins that are not "
-            f"installed now: {', '.join(lacking)}",
+            f"there now: {named}",
             place=str(folder.path),
-            remedy="Install them again.",
+            remedy="Install them again; name a single file with --plugin.",
         ) from error

@@ -1,7 +1,7 @@
 """The run folder: what a run leaves behind, and who may write there.
 
 recipe.toml      the recipe, resolved and complete
-run.json         versions, plugins, device, data; each session with its times and its outcome
+run.json         command, versions, plugins, device, data; each session with its times and its outcome
 metrics.jsonl    one line a report
 samples/         previews
 checkpoints/     see `artgen.run.checkpoint`
@@ -22,7 +22,7 @@ from typing import Any, Self
 
 from artgen import files
 from artgen.errors import CheckpointError, RecipeError
-from artgen.run.differences import differences
+from artgen.run.differences import changes, differences
 from artgen.run.lock import Lock
 
 SCHEMA = 1
@@ -34,12 +34,12 @@ log = logging.getLogger(__name__)
 
 
 class RunFolder:
-    """A run folder: `open` it to train in it, `read` it to look at it. As a context manager, it lets go at the end.
+    """A run folder: `open` it to train in it, `read` it to look at it. As a context manager, it lets go at the end."""
 
-    Attributes:
-        path: The folder, with links resolved.
-        info: What `run.json` says.
-    """
+    path: Path
+    """The folder, with links resolved."""
+    info: dict[str, Any]
+    """What `run.json` says."""
 
     def __init__(self, path: Path, info: dict[str, Any], lock: Lock | None = None) -> None:
         self.path, self.info = path, info
@@ -58,7 +58,7 @@ class RunFolder:
             recipe_toml: The resolved recipe.
             fingerprint: What tells this recipe from another; a run that has begun continues only under the same one.
             fresh: Begin anew: an older run is renamed to `<name>.old-1` (2, 3, ...).
-            description: JSON values for `run.json`: versions, plugins, seed, device, data, threads.
+            description: JSON values for `run.json`, see `artgen.run.description`.
 
         Raises:
             RecipeError: If the folder holds another recipe's run (with the differences) or is not one of artgen.
@@ -129,13 +129,16 @@ class RunFolder:
         return _read(self.path / RECIPE, _LIMIT_BYTES).decode(errors="replace")
 
     @property
-    def changed(self) -> dict[str, Any]:
-        """What this session's description says otherwise than the first one's: another torch or device, say.
+    def changed(self) -> list[str]:
+        """In words, what is otherwise in this session than in the first one: another torch or device, say.
 
         Where it is not empty, a resumed run need not have the bits of a straight one.
         """
         sessions = self.info["sessions"]
-        return dict(sessions[-1].get("changed", {})) if sessions else {}
+        changed = sessions[-1].get("changed", []) if sessions else []
+        if isinstance(changed, dict):  # as run folders of the first days have it
+            return [f"{name} is now {value}" for name, value in changed.items()]
+        return [str(sentence) for sentence in changed]
 
     def metrics(self) -> list[dict[str, Any]]:
         """All lines of `metrics.jsonl`, oldest first; a torn one is left out. Not finite numbers are None."""
@@ -205,7 +208,7 @@ class RunFolder:
             sessions[-1]["outcome"] = "killed"
         # Compared as JSON, so that a tuple equals the list that it became.
         now: dict[str, Any] = json.loads(json.dumps(dict(description)))
-        changed = {key: value for key, value in now.items() if self.info.get(key) != value and key not in _RESERVED}
+        changed = [str(change) for change in changes(self.info, now)]
         sessions.append({"started_at": _utc_now(), "outcome": "running"} | ({"changed": changed} if changed else {}))
         # run.json first: from then on the folder is known as ours, whatever happens next.
         files.replace(self.path / RUN, _to_json(self.info))

@@ -5,27 +5,29 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-import artgen
 from artgen import distributed
 from artgen.data.dataset import Dataset, Workshop
-from artgen.device import Precision, choose_precision, describe_device, exhaustion
-from artgen.errors import ArtgenError, CheckpointError, StoppedError
+from artgen.device import Precision, choose_precision, exhaustion
+from artgen.errors import ArtgenError, CheckpointError, PluginError, StoppedError
 from artgen.plugins import Plugins
 from artgen.recipe import Recipe
 from artgen.run import checkpoint
 from artgen.run.build import Job, build, prepare_data
+from artgen.run.description import describe
 from artgen.run.loop import State, take_step, train
+from artgen.run.need import Needs
 from artgen.run.opening import clock_of, refuse_other_pictures
 from artgen.run.record import RunFolder
 from artgen.run.stopping import Stop, listening
+from artgen.run.trial import measure
 from artgen.run.upkeep import RunUpkeep, Show, try_metrics
 from artgen.training import Clock
 
@@ -42,12 +44,13 @@ _LESS_MEMORY = "Use a smaller batch ([[phase]] batch) or narrower networks (widt
 
 @dataclass(frozen=True)
 class Finished:
-    """What a run came to."""
+    """What a run came to. `plugin_fault` was raised by a listener that had to be told of the end, and could not."""
 
     folder: Path
     sheet: Path | None
     figures: dict[str, float]
     was_finished: bool
+    plugin_fault: PluginError | None = None
 
 
 def run_recipe(
@@ -59,10 +62,23 @@ def run_recipe(
     show_training: ShowTraining,
     *,
     fresh: bool = False,
+    show_needs: Callable[[Needs], object] = lambda needs: None,
+    record: Mapping[str, Any] | None = None,
 ) -> Finished | None:
     """Train a recipe in a run folder, from the start or from where it stopped, and finish it with sheet and figures.
 
     Under `torchrun` the first process owns the folder, and the others train along and return None.
+
+    Args:
+        recipe: Checked and complete.
+        out: The run folder.
+        device: Where to compute.
+        plugins: Those that the recipe was checked with; they are told of events.
+        workshop: Prepares the pictures.
+        show_training: Opens a progress line.
+        fresh: Begin anew; an older run in the folder is kept under another name.
+        show_needs: Tells what the run needs, before the first step.
+        record: What else `run.json` of a new run says. `precision` and `pieces` are heeded.
 
     Raises:
         StoppedError: A signal came; a checkpoint was saved if training had begun.
@@ -72,21 +88,30 @@ def run_recipe(
         if distributed.rank() > 0:
             _train_along(recipe, out, device, workshop, stop)
             return None
-        recorded = None if fresh else _recorded_precision(out, recipe)
-        precision = recorded or choose_precision(recipe.run.precision, device)
-        description = _describe(recipe, device, precision, plugins)
+        record = dict(record or {})
+        recorded = (None if fresh else _recorded_precision(out, recipe)) or record.get("precision")
+        precision: Precision = recorded or choose_precision(recipe.run.precision, device)
+        description = record | describe(recipe, device, precision, plugins)
         with RunFolder.open(out, recipe.to_toml(), recipe.fingerprint, fresh=fresh, description=description) as folder:
-            outcome = "failed"
             try:
-                finished = _sit(recipe, folder, device, precision, plugins, workshop, show_training, stop)
-                outcome = "finished"
-                return finished
-            except StoppedError:
-                outcome = "stopped"
+                finished = _sit(recipe, folder, device, precision, plugins, workshop, show_training, show_needs, stop)
+            except BaseException as error:
+                with suppress(StoppedError):  # asked to stop while stopping: the first error is the one to tell
+                    fault = _end(folder, plugins, "stopped" if isinstance(error, StoppedError) else "failed")
+                    if fault is not None:
+                        log.error("%s", fault)
                 raise
-            finally:
-                folder.finish(_images_saved(folder), outcome)
-                plugins.event("artgen_run_ended", folder=folder, outcome=outcome)
+            return replace(finished, plugin_fault=_end(folder, plugins, "finished"))
+
+
+def _end(folder: RunFolder, plugins: Plugins, outcome: str) -> PluginError | None:
+    """Write down how the run ended, then tell the listeners; returns what one of them raised, for it hides nothing."""
+    folder.finish(_images_saved(folder), outcome)
+    try:
+        plugins.event("artgen_run_ended", folder=folder, outcome=outcome)
+    except PluginError as error:
+        return error
+    return None
 
 
 def _sit(
@@ -97,6 +122,7 @@ def _sit(
     plugins: Plugins,
     workshop: Workshop,
     show_training: ShowTraining,
+    show_needs: Callable[[Needs], object],
     stop: Stop,
 ) -> Finished:
     """The sitting of the process that owns the folder."""
@@ -105,14 +131,18 @@ def _sit(
     if figures is not None:
         distributed.wait_for_all()
         return Finished(folder.path, folder.path / "samples" / "final.png", figures, was_finished=True)
-    for name, value in folder.changed.items():
-        log.warning("%s is now %s: the run goes on, but need not end in the bits of a straight one.", name, value)
+    for sentence in folder.changed:
+        log.warning("%s: the run goes on, but need not end in the bits of a straight one.", sentence)
     dataset = prepare_data(recipe, workshop)
     if state is not None:
         refuse_other_pictures(state.data, dataset, recipe)
     _tell_skipped(dataset)
     folder.note(data={"fingerprint": dataset.fingerprint, "pictures": len(dataset)} | dict(dataset.notes))
-    job = build(recipe, dataset, device, precision)
+    needs = measure(recipe, dataset, device, precision, state.clock if state else None, _pieces(folder, recipe))
+    folder.note(pieces=needs.pieces)
+    if needs.phases:
+        show_needs(needs)
+    job = build(recipe, dataset, device, precision, needs.pieces)
     clock = state.clock if state else Clock(total_images=job.total_images)
     folder.resume(clock.images)
     plugins.event("artgen_run_started", folder=folder)
@@ -138,28 +168,29 @@ def _train_along(recipe: Recipe, out: Path, device: torch.device, workshop: Work
     if _figures_of_finished(folder) is not None:
         return
     state = _newest_state(folder, recipe, set_aside=False)
-    job = build(recipe, prepare_data(recipe, workshop), device, folder.info["precision"])
+    job = build(recipe, prepare_data(recipe, workshop), device, folder.info["precision"], _pieces(folder, recipe))
     with stop.deferred():
         clock = train(job, state, None, lambda: stop.wanted)
         if clock.images < job.total_images:
             raise stop.error()
 
 
-def try_recipe(recipe: Recipe, device: torch.device, workshop: Workshop) -> dict[str, float]:
-    """Build everything and take one step, writing nothing but the cache of prepared pictures.
+def try_recipe(recipe: Recipe, device: torch.device, workshop: Workshop) -> tuple[Needs, dict[str, float]]:
+    """Build everything, measure and take one step, writing nothing but the cache of prepared pictures.
 
     Returns:
-        The scalars of that step.
+        What a run would need, and the scalars of that step.
     """
     with exhaustion(recipe.name, _LESS_MEMORY):
         precision = choose_precision(recipe.run.precision, device)
         dataset = prepare_data(recipe, workshop)
         _tell_skipped(dataset)
-        job = build(recipe, dataset, device, precision)
+        needs = measure(recipe, dataset, device, precision)
+        job = build(recipe, dataset, device, precision, needs.pieces)
         job.begin(job.phases[0])
         try_metrics(job)
         _, scalars = take_step(job, job.phases[0], Clock(total_images=job.total_images))
-        return {name: float(value) for name, value in scalars.items()}
+        return needs, {name: float(value) for name, value in scalars.items()}
 
 
 def _newest_state(folder: RunFolder, recipe: Recipe, *, set_aside: bool) -> State | None:
@@ -191,15 +222,12 @@ def _tell_skipped(dataset: Dataset) -> None:
         log.warning("  ... `artgen data check` lists all of them")
 
 
-def _describe(recipe: Recipe, device: torch.device, precision: Precision, plugins: Plugins) -> dict[str, Any]:
-    return describe_device(device) | {
-        "artgen": artgen.__version__,
-        "plugins": {plugin.name: plugin.version for plugin in plugins.plugins},
-        "recipe": recipe.name,
-        "seed": recipe.seed,
-        "precision": precision,
-        "processes": distributed.world_size(),
-    }
+def _pieces(folder: RunFolder, recipe: Recipe) -> list[int]:
+    """In how many pieces a run took its batches before; none if it does not say."""
+    pieces = folder.info.get("pieces")
+    if not isinstance(pieces, list) or len(pieces) != len(recipe.phases):
+        return []
+    return pieces if all(type(count) is int and count > 0 for count in pieces) else []
 
 
 def _recorded_precision(out: Path, recipe: Recipe) -> Precision | None:

@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from artgen.data.images import encode_png
 from artgen.data.pixels import grid
-from artgen.errors import DivergedError
+from artgen.errors import DivergedError, PluginError
 from artgen.plugins import Plugins
 from artgen.rng import drawing
 from artgen.run import checkpoint
@@ -74,9 +75,7 @@ class RunUpkeep:
             figures["refused_updates"] = refused
         self.folder.record({"images": clock.images, "steps": clock.steps, "phase": clock.phase} | figures)
         self.show(clock, figures)
-        self.plugins.event(
-            "artgen_step_shown", folder=self.folder, scalars={"images": clock.images, "steps": clock.steps} | figures
-        )
+        self.tell(clock, "artgen_step_shown", scalars={"images": clock.images, "steps": clock.steps} | figures)
         if refused > _REFUSALS_BORNE:
             culprits = [name for name, value in figures.items() if not math.isfinite(value)]
             raise DivergedError(
@@ -91,7 +90,7 @@ class RunUpkeep:
         pictures = self.sample(self.job.recipe.run.preview_pictures, "preview", clock)
         sheet = self.folder.store(f"samples/{name or f'images-{clock.images:09d}'}.png", encode_png(grid(pictures)))
         if sheet is not None:
-            self.plugins.event("artgen_previewed", folder=self.folder, sheet=sheet, images=clock.images)
+            self.tell(clock, "artgen_previewed", sheet=sheet, images=clock.images)
         return sheet
 
     def sample(self, count: int, purpose: str, clock: Clock) -> Tensor:
@@ -112,6 +111,7 @@ class RunUpkeep:
         self.folder.record({"images": clock.images, "steps": clock.steps, "phase": clock.phase} | figures)
         for name, sheet in sheets.items():
             self.folder.store(f"samples/{name}.png", encode_png(sheet.cpu().numpy()))
+        self.tell(clock, "artgen_evaluated", figures=figures, images=clock.images)
         return figures
 
     def save_unless_saved(self, clock: Clock) -> None:
@@ -122,12 +122,30 @@ class RunUpkeep:
 
     def save(self, clock: Clock) -> Path:
         """Commit a checkpoint, then retire old ones."""
+        path = self.commit(clock)
+        self.tell(clock, "artgen_saved", checkpoint=path, images=clock.images)
+        return path
+
+    def tell(self, clock: Clock, event: str, **given: Any) -> None:
+        """Tell the listeners of an event. If one fails that must not, save first, then stop: nothing is lost by it.
+
+        Raises:
+            PluginError: As the listener's fault.
+        """
+        try:
+            self.plugins.event(event, folder=self.folder, **given)
+        except PluginError:
+            if clock.images != self.saved_images:
+                self.commit(clock)
+            raise
+
+    def commit(self, clock: Clock) -> Path:
+        """Commit a checkpoint and tell nobody."""
         self.saved_images = clock.images
         state = capture(self.job, clock)
         info = asdict(clock) | {"recipe": self.job.recipe.fingerprint, "data": state.data}
         path = checkpoint.save(self.folder.checkpoints, state.parts, info)
         checkpoint.prune(self.folder.checkpoints)
-        self.plugins.event("artgen_saved", folder=self.folder, checkpoint=path, images=clock.images)
         return path
 
 

@@ -24,7 +24,7 @@ from tests.cli.conftest import content, paint, refused
         (["run", "tiny.toml", "--set", "=3"], ["--set =3", "not a TOML key"]),
         (["run", "tiny.toml", "--set", "seed=[1"], ["--set seed=[1", "not a TOML value"]),
         (["run", "tiny.toml", "--set", "generator.dense.latnt=3"], ["generator.dense.latnt", "Did you mean 'latent'?"]),
-        (["run", "tiny.toml", "--set", "trainer.adversarial.learning_rate=nan"], ["finite number", "NaN"]),
+        (["run", "tiny.toml", "--set", "trainer.adversarial.learning_rate=nan"], ["finite number", "nan"]),
         (["run", "tiny.toml", "--set", "phase=[{images=9999999999999,batch=8}]"], ["1000000000000 or less"]),
         (["run", "tiny.toml", "--set", "phase=[{images=8,batch=1048577}]"], ["1048576 or less"]),
         (["run", "tiny.toml", "--data", ""], ["--data", "data.folder.path"]),
@@ -182,13 +182,9 @@ def test_a_device_that_is_not_there(artgen, here):
     assert not (here / "runs").exists()
 
 
-@pytest.mark.parametrize(
-    "override",
-    ["phase=[{images=1048576,batch=1048576,resolution=256}]", "generator.dense.hidden=[65536,65536,65536]"],
-)
-def test_an_absurd_size_is_refused_with_figures_and_can_be_mended(artgen, here, override):
-    more = ["--set", "data.digits.resolution=256"] if "resolution" in override else []
-    refused(artgen("run", "tiny.toml", *more, "--set", override), 7, "tiny: ", " GB of memory", "smaller")
+def test_an_absurd_size_is_refused_with_figures_and_can_be_mended(artgen, here):
+    absurd = "generator.dense.hidden=[65536,65536,65536]"
+    refused(artgen("run", "tiny.toml", "--set", absurd), 7, "tiny: phase 1", " GB of memory", "one picture", "smaller")
     assert artgen("run", "tiny.toml").code == 0
 
 

@@ -1,11 +1,11 @@
-"""Trains a toy family in a run folder, also under torchrun: `python -m tests.families.drive FAMILY OUT [STOP_AT]`."""
+"""Trains a toy family in a run folder, also under torchrun: `python -m tests.families.drive FAMILY OUT [PIECES]`."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -65,6 +65,7 @@ RECIPES = {
     [losses.gradient-penalty]
     [trainer.adversarial]
     critic_steps = 2
+    skip_critic_below = 1.66
     [[phase]]
     images = 64
     batch = 4
@@ -153,8 +154,13 @@ def families(*more: object) -> Plugins:
     return Plugins(extra=[adding, growing, pyramid, translator, canvas, penalty, *more])
 
 
-def train_family(family: str, out: Path, *, stop_at_images: int | None = None) -> Finished | None:
-    """Run a toy recipe; with `stop_at_images`, a listener presses Ctrl-C once that many were shown."""
+def train_family(
+    family: str, out: Path, *, stop_at_images: int | None = None, pieces: int = 1, overrides: Sequence[str] = ()
+) -> Finished | None:
+    """Run a toy recipe; with `stop_at_images`, a listener presses Ctrl-C once that many were shown.
+
+    With `pieces`, every batch is taken in so many, as a run whose record says so would.
+    """
 
     class Interrupter:
         pressed = stop_at_images is None
@@ -169,9 +175,10 @@ def train_family(family: str, out: Path, *, stop_at_images: int | None = None) -
     file = out.parent / f"{family}.toml"
     file.write_text(RECIPES[family] + _RUN)
     plugins = families(Interrupter())
-    recipe = load_recipe(str(file), device="cpu", plugins=plugins)
+    recipe = load_recipe(str(file), device="cpu", overrides=overrides, plugins=plugins)
     workshop = Workshop(out.parent / "cache", _quiet, 1)
-    return run_recipe(recipe, out, torch.device("cpu"), plugins, workshop, _quiet)
+    record = {"pieces": [pieces] * len(recipe.phases)}
+    return run_recipe(recipe, out, torch.device("cpu"), plugins, workshop, _quiet, record=record)
 
 
 @contextmanager
@@ -181,5 +188,4 @@ def _quiet(*_: object) -> Iterator[object]:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    at = int(sys.argv[3]) if len(sys.argv) > 3 else None
-    train_family(sys.argv[1], Path(sys.argv[2]), stop_at_images=at)
+    train_family(sys.argv[1], Path(sys.argv[2]), pieces=int(sys.argv[3]) if len(sys.argv) > 3 else 1)

@@ -64,7 +64,7 @@ def test_a_new_folder_says_what_runs_in_it(run):
     assert folder.recipe_toml == RECIPE
     assert DESCRIPTION.items() <= folder.info.items()
     assert folder.metrics() == [{"images": 100, "loss": 0.5}]
-    assert folder.changed == {}
+    assert folder.changed == []
     assert folder.checkpoints.is_dir()
     (session,) = folder.info["sessions"]
     assert session["outcome"] == "done"
@@ -77,14 +77,17 @@ def test_a_new_folder_says_what_runs_in_it(run):
 def test_the_same_recipe_continues(run):
     before = json.loads((run / "run.json").read_bytes())
     with begin(run, description=DESCRIPTION | {"torch": "3.0"}) as folder:
-        assert folder.changed == {"torch": "3.0"}
+        assert folder.changed == ["torch was 2.13 and is now 3.0"]
         folder.resume(100)
         folder.finish(200, "interrupted")
     after = RunFolder.read(run).info
     assert after["torch"] == "2.13"
     assert after["started_at"] == before["started_at"]
     assert [session["outcome"] for session in after["sessions"]] == ["done", "interrupted"]
-    assert RunFolder.read(run).changed == {"torch": "3.0"}
+    assert RunFolder.read(run).changed == ["torch was 2.13 and is now 3.0"]
+    after["sessions"][-1]["changed"] = {"torch": "3.0"}  # as the first folders had it
+    (run / "run.json").write_text(json.dumps(after))
+    assert RunFolder.read(run).changed == ["torch is now 3.0"]
 
 
 def test_another_recipe_is_refused_with_the_differences(run):

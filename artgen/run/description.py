@@ -1,0 +1,60 @@
+"""What a run is made with, as `run.json` says it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import artgen
+from artgen import distributed
+from artgen.device import Precision, describe_device
+from artgen.errors import PluginError
+from artgen.plugins import PluginInfo, Plugins
+from artgen.recipe import Recipe
+
+
+def describe(recipe: Recipe, device: torch.device, precision: Precision, plugins: Plugins) -> dict[str, Any]:
+    """Device, versions and plugins, as JSON values.
+
+    `plugins` holds {name: {distribution, version, api, origin, used, file}} of all that work: `used` says whether the
+    recipe has components of it, and `file` (path and SHA-256) is there for single files.
+    """
+    return describe_device(device) | {
+        "artgen": artgen.__version__,
+        "plugins": plugin_entries(plugins, {plugin.name for plugin in _owners(recipe, plugins)}),
+        "recipe": recipe.name,
+        "seed": recipe.seed,
+        "precision": precision,
+        "processes": distributed.world_size(),
+    }
+
+
+def plugin_entries(plugins: Plugins, used: Collection[str] = ()) -> dict[str, dict[str, Any]]:
+    """The plugins that work, as `run.json` lists them."""
+    return {plugin.name: _entry(plugin, plugin.name in used) for plugin in plugins.plugins if plugin.usable}
+
+
+def _entry(plugin: PluginInfo, used: bool) -> dict[str, Any]:
+    entry = {key: getattr(plugin, key) for key in ("distribution", "version", "api", "origin")} | {"used": used}
+    if plugin.origin not in ("--plugin", "ARTGEN_PLUGINS"):
+        return entry
+    path = Path(plugin.file).resolve()
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise PluginError(f"it cannot be read any more: {error.strerror}", place=str(path)) from error
+    return entry | {"file": {"path": str(path), "sha256": digest}}
+
+
+def _owners(recipe: Recipe, plugins: Plugins) -> Iterator[PluginInfo]:
+    """The plugins that a recipe has components of."""
+    one = (recipe.data, recipe.augment, recipe.generator, recipe.critic, recipe.features, recipe.trainer)
+    for chosen in (*one, *recipe.losses, *recipe.metrics):
+        if chosen is not None:
+            with suppress(StopIteration):
+                yield plugins.owner(chosen.component)

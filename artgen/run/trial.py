@@ -1,0 +1,218 @@
+"""A trial step of every phase, before a run starts: what it needs, and whether it fits.
+
+The trial has a job of its own, which is thrown away; the run neither sees nor repeats what happens in it. A batch that
+does not fit is taken in pieces (`artgen.run.pieces`), as few as will do.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import fmean
+
+import torch
+
+from artgen import distributed
+from artgen.data.dataset import Dataset
+from artgen.device import Precision, exhaustion
+from artgen.errors import ResourceError, StoppedError
+from artgen.isolation import restored
+from artgen.recipe import Recipe
+from artgen.run.build import Job, build, largest, schedule
+from artgen.run.loop import take_step
+from artgen.run.memory import forget_peak, gigabytes, least_bytes, peak_bytes, require, there_bytes
+from artgen.run.need import Needs, PhaseNeed
+from artgen.run.update import UnsplittableError
+from artgen.training import Clock, Phase
+
+log = logging.getLogger(__name__)
+
+_BRIEF_SECONDS = 10.0
+"""A phase that is over so soon by its first step is not timed more closely."""
+_SLOW_SECONDS = 10.0
+"""A step that takes so long is not repeated."""
+_TIMED_SECONDS, _TIMED_STEPS = 0.5, 8
+_LARGE_BYTES = 1 << 26
+"""Below so much nobody's memory is in danger, on a CPU."""
+_SHARE_IN_DANGER = 1 / 16  # a step takes up to a dozen times the lower bound of `least_bytes`
+_SHARE_USED = 0.8  # of a CPU's memory: the rest is for other programs, and for what the estimate misses
+
+
+def measure(
+    recipe: Recipe,
+    dataset: Dataset,
+    device: torch.device,
+    precision: Precision,
+    clock: Clock | None = None,
+    pieces: Sequence[int] = (),
+) -> Needs:
+    """Take a trial step of every phase that is not over, and split the batches that do not fit.
+
+    Where several processes train together, only one measures, for its share of the batch: nobody waits for anybody.
+
+    Args:
+        recipe: Checked and complete.
+        dataset: Its pictures.
+        device: Where it trains.
+        precision: What it computes in.
+        clock: Where a run that goes on stands.
+        pieces: In how many pieces its batches were taken before; they are never fewer than that.
+
+    Raises:
+        ResourceError: A phase does not fit with one picture at a time, or cannot be split; with the figures.
+    """
+    clock = clock or Clock()
+    processes = distributed.world_size()
+    phases = [
+        replace(phase, batch=max(1, phase.batch // processes), pieces=count)
+        for phase, count in zip(schedule(recipe), pieces or [1] * len(recipe.phases), strict=True)
+    ]
+    needs: list[PhaseNeed] = []
+    # Whatever a step draws or sets, the run finds everything as it was.
+    with restored(), distributed.alone():
+        trial = _Trial(recipe, dataset, device, precision)
+        for phase in phases:
+            left = phase.images - (clock.phase_images if phase.index == clock.phase else 0)
+            if phase.index >= clock.phase and left > 0:
+                need = trial.need(replace(phase, pieces=_divisor(phase.batch, phase.pieces)), left)
+                if need.phase.pieces > phase.pieces:
+                    _tell_split(need.phase, there_bytes(device))
+                phases[phase.index] = need.phase
+                whole = replace(need.phase, batch=recipe.phases[phase.index].batch)
+                needs.append(replace(need, phase=whole, step_images=need.step_images * processes))
+        trial.forget()
+    return Needs(device.type, there_bytes(device), tuple(phase.pieces for phase in phases), tuple(needs))
+
+
+class _Trial:
+    """A job that nobody will miss."""
+
+    def __init__(self, recipe: Recipe, dataset: Dataset, device: torch.device, precision: Precision) -> None:
+        self.recipe, self.dataset, self.device, self.precision = recipe, dataset, device, precision
+        self.largest = largest(schedule(recipe))
+        self.period = max((loss.options.every for loss in recipe.losses if loss.options.weight), default=1)
+        self.job: Job | None = None
+
+    def forget(self) -> None:
+        """Give the memory back."""
+        self.job = None
+        if self.device.type == "cuda":
+            gc.collect()
+            torch.cuda.empty_cache()
+
+    def need(self, phase: Phase, images: int) -> PhaseNeed:
+        """Measure a phase of which so many images are left, with as few pieces as fit, at least `phase.pieces`."""
+        said = ""
+        while True:
+            try:
+                with exhaustion("", ""):
+                    return self._tried(phase, images)
+            except UnsplittableError as error:
+                cause = f"a batch of {phase.batch} cannot be taken in pieces: {error.cause}"
+                raise self._refusal(phase, f"{said}; {cause}" if said else cause) from None
+            except ResourceError as error:
+                said = error.cause
+            except StoppedError:
+                raise
+            except Exception as error:
+                if not said:
+                    raise
+                # Batch norm, say, has no use for a piece of one picture.
+                few = f"pieces of {phase.batch // phase.pieces} are too small for this recipe: {error}"
+                raise self._refusal(phase, f"{said}; {few}") from error
+            # Only here, after the error and its frames are gone, nobody holds the tensors any more.
+            self.forget()
+            gc.collect()
+            if phase.pieces == phase.batch:
+                raise self._refusal(phase, f"{said}, with one picture at a time")
+            phase = replace(phase, pieces=_divisor(phase.batch, 2 * phase.pieces))
+
+    def _refusal(self, phase: Phase, said: str) -> ResourceError:
+        there = there_bytes(self.device)
+        figures = "" if " GB" in said or there is None else f" (there are {gigabytes(there)} GB of memory)"
+        return ResourceError(
+            f"phase {phase.index + 1} at {phase.size} px does not fit: {said}{figures}",
+            place=self.recipe.name,
+            remedy="Make the networks narrower (width), the pictures smaller (resolution), or the batch smaller.",
+        )
+
+    def _tried(self, phase: Phase, images: int) -> PhaseNeed:
+        batch, there = phase.batch // phase.pieces, there_bytes(self.device)
+        least = least_bytes(self.recipe, phase, self.largest, batch)
+        require(least, there, self.recipe.name)
+        in_danger = there is not None and least > max(_LARGE_BYTES, _SHARE_IN_DANGER * there)
+        if in_danger and self.device.type == "cpu" and batch >= 4 and peak_bytes(self.device) is not None:
+            assert there is not None
+            least_of_two = least_bytes(self.recipe, phase, self.largest, 2)
+            return self._scaled(phase, images, there, (least - least_of_two) / (batch - 2))
+        turns = min(phase.pieces, 2)  # all further pieces are like the second
+        step_images, seconds = self._steps(replace(phase, batch=batch * turns, pieces=turns), images)
+        share = phase.pieces / turns
+        return PhaseNeed(phase, images, int(step_images * share), seconds * share, peak_bytes(self.device))
+
+    def _scaled(self, phase: Phase, images: int, there: int, least_a_picture: float) -> PhaseNeed:
+        """Measure a small batch and scale up: a process that uses up a CPU's memory is killed before it can tell."""
+        small = max(2, min(phase.batch // phase.pieces // 2, int(_LARGE_BYTES / least_a_picture)))
+        held: list[int] = []
+        for batch in (small, 2 * small):
+            self._steps(replace(phase, batch=batch, pieces=1), 0)
+            held.append(peak_bytes(self.device) or 0)
+        a_picture = max((held[1] - held[0]) / small, least_a_picture)
+        pieces = phase.pieces
+        while (needed := held[1] + a_picture * (phase.batch / pieces - 2 * small)) > _SHARE_USED * there:
+            if pieces == phase.batch:
+                require(int(needed / _SHARE_USED), there, self.recipe.name)
+            pieces = _divisor(phase.batch, pieces + 1)
+        step_images, seconds = self._steps(replace(phase, batch=2 * small, pieces=min(pieces, 2)), images)
+        share = phase.batch / (2 * small)
+        phase = replace(phase, pieces=pieces)
+        return PhaseNeed(phase, images, round(step_images * share), seconds * share, int(max(needed, held[1])))
+
+    def _steps(self, phase: Phase, images: int) -> tuple[int, float]:
+        """Begin a phase and take a few steps: how many images one shows, and how long one takes on the average.
+
+        The first step is in the middle of the fade and has every term of the losses, so it needs most memory.
+        """
+        if self.job is None:
+            self.job = build(self.recipe, self.dataset, self.device, self.precision)
+        job = self.job
+        step_images = phase.batch * job.trainer.batches_per_step
+        forget_peak(self.device)
+        job.begin(phase)
+
+        def seconds(step: int, phase_images: int) -> float:
+            clock = Clock(phase_images, step, phase.index, phase_images, job.total_images)
+            begun = time.perf_counter()
+            take_step(job, phase, clock)
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
+            elif self.device.type == "mps":
+                torch.mps.synchronize()
+            return time.perf_counter() - begun
+
+        first = seconds(0, int(phase.fade * phase.images / 2))
+        if first > _SLOW_SECONDS or first * images / step_images < _BRIEF_SECONDS:
+            return step_images, first
+        half = phase.images // 2
+        due, plain = seconds(0, half), [seconds(1, half)]
+        while sum(plain) < _TIMED_SECONDS and len(plain) < _TIMED_STEPS:
+            plain.append(seconds(len(plain) + 1, half))
+        return step_images, (due + (self.period - 1) * fmean(plain)) / self.period
+
+
+def _divisor(batch: int, least: int) -> int:
+    """The smallest divisor of a batch that is no smaller than `least`; the batch itself at most."""
+    return next((count for count in range(max(1, least), batch) if batch % count == 0), batch)
+
+
+def _tell_split(phase: Phase, there: int | None) -> None:
+    log.warning(
+        "a batch of %d at %s px does not fit into memory%s: it is taken in %d pieces of %d, whose gradients are put "
+        "together, so the effective batch is the same. Statistics over a batch (batch norm, minibatch deviation) are "
+        "those of a piece.",
+        *(phase.batch, phase.size, "" if there is None else f" ({gigabytes(there)} GB)"),
+        *(phase.pieces, phase.batch // phase.pieces),
+    )
