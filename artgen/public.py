@@ -1,0 +1,58 @@
+"""What a plugin may count on: the one list. Everything that is not named here may change in any release.
+
+`docs/public-api.md` is made from it, with every signature; a change there is a change of what was promised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import artgen
+import artgen.testing
+
+PUBLIC: Mapping[str, tuple[str, ...]] = {
+    "artgen": tuple(artgen.__all__),
+    "artgen.hookspecs": ("Registration", "Events"),
+    "artgen.components": ("Kind", "Side"),
+    "artgen.training": (
+        "Augmentation",
+        "Batch",
+        "Clock",
+        "Critic",
+        "Features",
+        "Form",
+        "Generator",
+        "LatentSpace",
+        "Losses",
+        "LossTerm",
+        "Network",
+        "Outputs",
+        "Parts",
+        "Phase",
+        "Prior",
+        "Size",
+        "Trainer",
+        "Update",
+    ),
+    "artgen.metrics": ("Measured", "Metric"),
+    "artgen.nn.minibatch": ("MinibatchDeviation",),
+    "artgen.data": ("Dataset", "Pictures", "Progress", "Workshop"),
+    "artgen.data.cache": ("file_part", "kept", "key_of"),
+    "artgen.data.crop": ("frame",),
+    "artgen.data.folder": ("prepare",),
+    "artgen.data.images": ("MAX_PIXELS", "Picture", "read", "resize", "shown"),
+    "artgen.data.pixels": ("grid", "to_float", "to_uint8"),
+    "artgen.distributed": ("mean_over_ranks_", "rank", "world_size"),
+    "artgen.plugins": ("Plugins", "load_plugins"),
+    "artgen.recipe": ("Recipe", "load_recipe"),
+    "artgen.run.record": ("RunFolder",),
+    "artgen.testing": tuple(artgen.testing.__all__),
+}
+"""Module -> the names in it that are promised."""
+
+ONLY: Mapping[str, tuple[str, ...]] = {
+    "Plugins": ("__init__", "component", "components", "owner"),
+    "RunFolder": ("checkpoints", "recipe_toml", "metrics", "store"),
+    **dict.fromkeys(artgen.testing.__all__, ()),
+}
+"""Of some classes only these methods are promised: the others are the core's own."""

@@ -1,0 +1,155 @@
+"""Every component of every plugin in this environment, strangers' too, keeps the contract of its kind."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from artgen.data.images import write_png
+from artgen.errors import RecipeError
+from artgen.plugins import load_plugins
+from artgen.testing import (
+    AugmentationContract,
+    CriticContract,
+    DatasetContract,
+    FeaturesContract,
+    GeneratorContract,
+    LossContract,
+    MetricContract,
+    PluginContract,
+    TrainerContract,
+)
+from artgen.testing.runs import around, load
+
+SUITES = {
+    "generator": GeneratorContract,
+    "critic": CriticContract,
+    "loss": LossContract,
+    "trainer": TrainerContract,
+    "augment": AugmentationContract,
+    "data": DatasetContract,
+    "features": FeaturesContract,
+    "metric": MetricContract,
+}
+GROWN = {"latent": 8, "width": 8, "widest": 8}
+TINY = {
+    ("generator", "dcgan"): {"options": {"latent": 4, "width": 4}, "recipe": "[critic.dcgan]\nwidth = 4"},
+    ("generator", "dense"): {"options": {"latent": 4, "hidden": [8, 8]}, "recipe": "[critic.dense]\nhidden = [8]"},
+    ("critic", "dcgan"): {"options": {"width": 4}, "generator_options": {"latent": 4, "width": 4}},
+    ("critic", "dense"): {"options": {"hidden": [8, 8]}, "generator_options": {"latent": 4, "hidden": [8]}},
+    ("generator", "pggan"): {
+        "options": GROWN,
+        "sizes": [(4, 4), (8, 8), (16, 16)],
+        "recipe": "[critic.pggan]\nwidth = 8\nwidest = 8",
+    },
+    ("critic", "pggan"): {
+        "options": {"width": 8, "widest": 8, "minibatch_deviation": 0},
+        "generator_options": GROWN,
+        "sizes": [(4, 4), (8, 8), (16, 16)],
+    },
+    ("generator", "msggan"): {"options": GROWN, "recipe": "[critic.msggan]\nwidth = 8\nwidest = 8"},
+    ("critic", "msggan"): {
+        "options": {"width": 8, "widest": 8, "minibatch_deviation": 0},
+        "generator_options": GROWN,
+    },
+    ("augment", "ada"): {"options": {"adaptation_images": 128, "interval": 2}},
+    ("data", "atelier"): {"options": {"count": 3, "resolution": 16}},
+    ("data", "digits"): {"options": {"resolution": 8}},
+    ("metric", "kid"): {"options": {"resamples": 20}, "distances": ["kid"]},
+    ("metric", "swd"): {"options": {"descriptors": 8, "directions": 8}, "distances": ["swd"]},
+    ("metric", "diversity"): {"options": {"pairs": 20}},
+}
+"""What makes the bundled components quick."""
+
+PICTURES = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), dtype=np.uint8)
+
+
+def folder(path):
+    for index, picture in enumerate(PICTURES):
+        write_png(path / f"{index}.png", picture)
+    return {"path": str(path), "resolution": 16}
+
+
+def mnist(path):
+    grey = PICTURES[:, :28, :28, 0]
+    (path / "train-images-idx3-ubyte").write_bytes(struct.pack(">4I", 2051, *grey.shape) + grey.tobytes())
+    return {"path": str(path), "resolution": 28}
+
+
+def cifar10(path):
+    rows = np.concatenate([np.full((6, 1), 7, np.uint8), PICTURES.transpose(0, 3, 1, 2).reshape(6, -1)], axis=1)
+    (path / "data_batch_1.bin").write_bytes(rows.tobytes())
+    return {"path": str(path), "resolution": 16}
+
+
+def npz(path):
+    np.savez(path / "pictures.npz", images=PICTURES)
+    return {"path": str(path / "pictures.npz"), "resolution": 16}
+
+
+FILES = {("data", make.__name__): make for make in (folder, mnist, cifar10, npz)}
+
+
+class OnFiles:
+    """Options that name files, which are made for each test."""
+
+    @pytest.fixture(autouse=True)
+    def _files(self, tmp_path):
+        path = tmp_path / "pictures"
+        path.mkdir()
+        self.options = FILES[self.kind, self.component](path)
+
+
+class OnWeights:
+    """Options that name the weights in the measuring data."""
+
+    @pytest.fixture(autouse=True)
+    def _weights(self, shared_data):
+        self.options = {"weights": str(shared_data / "weights" / "squeezenet1_1_features.pt")}
+
+
+def suite(kind, name, component):
+    """The suite of a component, as its author would write it."""
+    parents = [SUITES[kind]]
+    if (kind, name) in FILES:
+        parents.insert(0, OnFiles)
+    if (kind, name) == ("features", "squeezenet"):
+        parents.insert(0, OnWeights)
+    made = type(f"Test_{kind}_{name}", tuple(parents), {"component": name, **TINY.get((kind, name), {})})
+    if len(parents) == 1 and (kind, name) not in TINY:
+        fault = unsuited(kind, name, component)
+        made = pytest.mark.skipif(bool(fault), reason=f"{kind} '{name}': {fault}")(made)
+    return made
+
+
+def unsuited(kind, name, component):
+    """Why a stranger's component cannot be looked at without its author's help, or nothing."""
+    try:
+        component.options()
+    except ValidationError:
+        return "it has options without a default"
+    if kind in ("loss", "trainer"):
+        try:
+            with TemporaryDirectory() as folder:
+                load(Path(folder), around({"loss": "losses"}.get(kind, kind), name, {}))
+        except RecipeError as error:
+            return f"it does not suit the kit's recipe: {error}"
+    return ""
+
+
+for kind in SUITES:
+    for name, component in load_plugins().components(kind).items():
+        test = suite(kind, name, component)
+        globals()[test.__name__] = test
+for info in load_plugins().plugins:
+    globals()[f"Test_plugin_{info.name}"] = type(f"Test_plugin_{info.name}", (PluginContract,), {"plugin": info.name})
+del test
+
+
+def test_every_kind_is_looked_at():
+    assert {kind for kind in SUITES if load_plugins().components(kind)} == set(SUITES)

@@ -1,0 +1,271 @@
+"""Each suite finds each fault by the right checks, which say what to do; and finds nothing where there is none."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import pytest
+import torch
+
+from artgen.rng import drawing
+from artgen.testing import (
+    AugmentationContract,
+    CriticContract,
+    DatasetContract,
+    FeaturesContract,
+    GeneratorContract,
+    LossContract,
+    MetricContract,
+    TrainerContract,
+)
+from tests.families import adding, canvas, growing, pyramid, translator
+from tests.testing import faulty
+
+SUITES = {
+    "generator": GeneratorContract,
+    "critic": CriticContract,
+    "loss": LossContract,
+    "trainer": TrainerContract,
+    "augment": AugmentationContract,
+    "data": DatasetContract,
+    "features": FeaturesContract,
+    "metric": MetricContract,
+}
+TOYS = [adding, canvas, growing, pyramid, translator]
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+RESUME = "test_stopped_run_ends_in_the_same_bytes"
+EXACT = {RESUME: "no counter, cache or generator of its own"}
+EVAL = {"test_eval_mode_takes_each_by_itself": "running statistics"}
+WAITS = {"test_nothing_waits_for_the_host": "torch.where"}
+TWICE = {"test_it_can_be_differentiated_twice": "in place"}
+ROUND_TRIP = {"test_state_round_trip": "persistent buffers"}
+PROCESS = {"test_factory_leaves_the_process_alone": "torch's global generator"}
+BF16 = {"test_bf16": "not finite"}
+
+SOUND = [
+    ("generator", "sound"),
+    ("critic", "sound-critic"),
+    ("loss", "sound-loss"),
+    ("loss", "good"),
+    ("trainer", "plain"),
+    ("augment", "brightness"),
+    ("data", "sound-data"),
+    ("data", "refuses-well"),
+    ("features", "sound-features"),
+    ("metric", "sound-metric"),
+]
+# Component -> the checks that fail, and what each of them advises. The tiny run is made only where it is to fail: it
+# takes longer than all other checks together.
+FAULTS = {
+    ("generator", "too-bright"): {"test_pictures_of_every_size": r"float32 in \[-1, 1\]"},
+    ("generator", "always-square"): {
+        "test_pictures_of_every_size": "refuse it in the factory",
+        "test_like_has_the_form_of_forward": "one form",
+    },
+    ("generator", "cut"): {"test_gradients_reach_every_parameter": r"first\.bias, first\.weight: .*`detach`"},
+    ("generator", "unlike"): {"test_like_has_the_form_of_forward": "a critic must see both in one form"},
+    ("generator", "noisy-in-eval"): {
+        "test_eval_mode_is_deterministic": r"if self\.training",
+        **EVAL,
+        **ROUND_TRIP,
+    },
+    ("generator", "private-noise"): EXACT,
+    ("generator", "mixed-batch"): EVAL,
+    ("generator", "forgetful-buffer"): ROUND_TRIP | EXACT,
+    ("generator", "weights-from-numpy"): {"test_weights_follow_the_seed": "from NumPy's", **PROCESS, **EXACT},
+    ("generator", "weights-always-the-same"): {"test_weights_follow_the_seed": "Two seeds"},
+    ("generator", "begins-anew"): {"test_begin_is_idempotent": "return at once"},
+    ("generator", "never-grows"): {"test_growing_changes_the_size": "Make that size"},
+    ("generator", "grows-one-step-a-call"): {
+        "test_growing_and_beginning_late_give_the_same_layers": "let `begin` make all layers"
+    },
+    ("generator", "fades-nothing"): {"test_fade": "blend the newest level in"},
+    ("generator", "reads-on-the-host"): WAITS | EVAL,
+    ("generator", "meddler"): {"test_factory_leaves_the_process_alone": "cudnn.benchmark.*Python's random state"},
+    ("generator", "vanishes-in-bf16"): BF16,
+    ("generator", "own-latent-space"): {"test_it_says_what_it_takes": "set `self.latent"},
+    ("generator", "explodes"): {"test_gradients_reach_every_parameter": "log\\(0\\)", **EVAL, **BF16},
+    ("critic", "batch-in-eval"): EVAL,
+    ("critic", "one-score-for-all"): {"test_logits_of_every_size": r"give logits \(N, \.\.\.\)"},
+    ("critic", "once"): TWICE,
+    ("critic", "overwrites"): {"test_it_leaves_pictures_alone": "no operation in place", **TWICE},
+    ("critic", "sees-nothing"): {"test_gradients_reach_the_pictures": "no generator could learn", **TWICE},
+    ("critic", "draws-by-itself"): EXACT,
+    ("critic", "counts-in-eval"): {"test_eval_mode_is_deterministic": r"if self\.training"},
+    ("loss", "calls-backward"): {"test_it_is_pure": "only the trainer's `update`"},
+    ("loss", "detached"): {"test_gradient_is_right": "`detach`"},
+    ("loss", "without-graph"): {"test_gradient_is_right": "create_graph=True"},
+    ("loss", "in-single-precision"): {"test_gradient_is_right": r"torch\.promote_types"},
+    ("loss", "vector"): {"test_value_is_a_finite_scalar": "the mean over pictures"},
+    ("loss", "reads-more"): {"test_needs_are_enough": "Name every field that it reads"},
+    ("loss", "misspelt"): {
+        "test_needs_are_enough": "Name every field that it reads",
+        "test_needs_name_its_sides": "no field of artgen.training.Outputs: fake_logit",
+    },
+    ("loss", "two-sides"): {
+        "test_needs_are_enough": "Name every field that it reads",
+        "test_needs_name_its_sides": "say for each side",
+    },
+    ("loss", "remembers"): {"test_it_is_pure": "keep no state", **EXACT},
+    ("loss", "in-place"): {"test_it_is_pure": "no operation in place"},
+    ("loss", "naive-logarithm"): {"test_extreme_scores_stay_finite": "softplus"},
+    ("loss", "stops-to-look"): WAITS,
+    ("loss", "too-coarse"): BF16,
+    ("loss", "own-noise"): {
+        "test_it_is_pure": "torch's global generator",
+        "test_gradient_is_right": "Jacobian mismatch",
+    },
+    ("loss", "undocumented"): {"test_options_are_documented": "docstring below each of these options: strength"},
+    ("loss", "bad-default"): {"test_options_come_back_from_json": "A default is no value"},
+    ("loss", "bends"): {"test_options_refuse_what_is_out_of_bounds": "let no validator bend"},
+    ("loss", "only-told"): {"test_options_refuse_what_is_out_of_bounds": r"layers = 0 \(minimum 1\)"},
+    ("loss", "loose"): {"test_options_have_a_schema": "a type in place of Any"},
+    ("trainer", "hidden-counter"): EXACT,
+    ("trainer", "prints"): WAITS,
+    ("trainer", "steps-by-itself"): {
+        "test_weights_move_only_through_update": r"call `parts\.update|Call `parts\.update"
+    },
+    ("trainer", "never-moves"): {"test_weights_move_only_through_update": "No weight moves"},
+    ("trainer", "promises"): {"test_it_gives_what_it_says": "take it out of `gives`"},
+    ("trainer", "forgets-at-begin"): {"test_begin_is_idempotent": "only where the phase or the parameters are new"},
+    ("trainer", "loads-nothing"): {"test_state_round_trip": "must take up all of it", **EXACT},
+    ("trainer", "keeps-graphs"): {"test_step_gives_named_scalars": r"x\.detach\(\)"},
+    ("augment", "draws-twice"): {
+        "test_one_draw_serves_all_levels": "draw once, in `draw`",
+        "test_a_draw_can_be_applied_again": "must draw nothing",
+        "test_draws_follow_the_seed": "One seed gives two draws",
+        **TWICE,
+        **ROUND_TRIP,
+    },
+    ("augment", "crops"): {
+        "test_shape_is_kept": "keep shape and type",
+        "test_nothing_comes_of_nothing": "An empty batch",
+    },
+    ("augment", "learns"): ROUND_TRIP | EXACT,
+    ("augment", "cut-off"): TWICE,
+    ("augment", "own-draws"): {"test_draws_follow_the_seed": "not from one of your own", **EXACT},
+    ("augment", "looks-at-logits"): WAITS,
+    ("augment", "in-fp32"): {"test_bf16": "keep the type"},
+    ("augment", "paints-over"): {
+        "test_shape_is_kept": "no operation in place",
+        "test_one_draw_serves_all_levels": "use the draw",
+        "test_a_draw_can_be_applied_again": "keep nothing",
+        "test_draws_follow_the_seed": "One seed",
+        **TWICE,
+        **ROUND_TRIP,
+    },
+    ("data", "one-fingerprint"): {"test_fingerprint_changes_with_the_pictures": "every option and file"},
+    ("data", "other-each-time"): {"test_it_is_the_same_each_time": "a seed among the options", **PROCESS},
+    ("data", "follows-the-workers"): {"test_it_is_the_same_each_time": "number of workers"},
+    ("data", "floats"): {"test_pictures_are_uint8_arrays_of_the_right_size": "NumPy array of uint8"},
+    ("data", "too-small"): {
+        "test_pictures_are_uint8_arrays_of_the_right_size": r"\(N, H, W, 3\)",
+        "test_batches_can_be_fed": "prepared at 64x63 px",
+    },
+    ("data", "takes-any-path"): {"test_files_that_are_not_there_are_refused": "raise artgen.DataError"},
+    ("data", "raises-what-comes"): {"test_files_that_are_not_there_are_refused": "not artgen.DataError"},
+    ("features", "drops"): {
+        "test_it_is_frozen": "must draw nothing",
+        "test_embedding_is_one_vector_a_picture": "no statistics over the batch",
+    },
+    ("features", "no-gradient"): {"test_gradients_reach_the_pictures": r"requires_grad_\(False\)"},
+    ("features", "deep-first"): {"test_activations_run_from_shallow_to_deep": "order them"},
+    ("features", "embeds-the-batch"): {"test_embedding_is_one_vector_a_picture": "no statistics over the batch"},
+    ("features", "coarse"): BF16,
+    ("features", "checks"): WAITS,
+    ("metric", "not-a-number"): {"test_figures_are_finite": "give a finite float"},
+    ("metric", "own-dice"): {"test_same_pictures_give_the_same_figures": "torch's global generator"},
+    ("metric", "upside-down"): {"test_distances_are_smaller_for_equal_pictures": "than for noise"},
+    ("metric", "wants-squares"): {"test_sizes": "give the error a `remedy`"},
+    ("metric", "blackens"): {
+        "test_same_pictures_give_the_same_figures": "no operation in place",
+        "test_distances_are_smaller_for_equal_pictures": "than for noise",
+    },
+}
+IDS = {"ids": lambda value: "-".join(value) if isinstance(value, tuple) else ""}
+
+
+def checks(kind):
+    return [name for name in dir(SUITES[kind]) if name.startswith("test_")]
+
+
+def suite(kind, name, **attributes):
+    """A suite as an author writes it."""
+    more = {"distances": ["distance"]} if kind == "metric" else {}
+    return type("TestIt", (SUITES[kind],), {"component": name, "plugins": [faulty], **more, **attributes})
+
+
+def failures(suite, names, folder):
+    """Those of the checks that fail, with their messages."""
+    found = {}
+    for name in names:
+        check = getattr(suite(), name)
+        (folder / name).mkdir()
+        given = {"tmp_path": folder / name} if "tmp_path" in inspect.signature(check).parameters else {}
+        try:
+            with drawing(0, "test"):
+                check(**given)
+        except pytest.skip.Exception:
+            pass
+        except (pytest.fail.Exception, Exception) as failure:
+            found[name] = str(failure)
+    return found
+
+
+@pytest.mark.parametrize("component", SOUND, **IDS)
+def test_what_is_sound_passes(component, tmp_path):
+    kind, name = component
+    assert failures(suite(kind, name), checks(kind), tmp_path) == {}
+
+
+SMALL = {"sizes": [(8, 8), (16, 16)], "plugins": TOYS}
+ON_CANVAS = {"recipe": "[trainer.canvas]\n[losses.likeness]\n[critic]", **SMALL}
+FAMILIES = {
+    ("generator", "growing"): SMALL,
+    ("generator", "adding"): SMALL,
+    ("critic", "growing"): SMALL,
+    ("critic", "pyramid"): SMALL,
+    ("generator", "recolour"): SMALL,
+    ("generator", "canvas"): ON_CANVAS,
+    ("trainer", "pairs"): {"recipe": "[generator.recolour]\n[losses.l1]\n[critic]", "plugins": TOYS},
+}
+
+
+@pytest.mark.parametrize(("component", "attributes"), FAMILIES.items(), **IDS)
+def test_every_family_passes(component, attributes, tmp_path):
+    """Those that grow, answer with a pyramid, take pictures or nothing, or have no critic."""
+    kind, name = component
+    assert failures(suite(kind, name, **attributes), checks(kind), tmp_path) == {}
+
+
+@pytest.mark.parametrize(("component", "expected"), FAULTS.items(), **IDS)
+def test_a_fault_is_found(component, expected, tmp_path):
+    kind, name = component
+    names = [check for check in checks(kind) if check != RESUME or RESUME in expected]
+    found = failures(suite(kind, name), names, tmp_path)
+    assert found.keys() == expected.keys()
+    for check, words in expected.items():
+        assert re.search(words, found[check], re.DOTALL), found[check]
+
+
+@pytest.mark.parametrize(
+    "component",
+    [("generator", "noisy-in-eval"), ("augment", "draws-twice"), ("features", "drops"), ("metric", "own-dice")],
+    **IDS,
+)
+def test_devices_that_disagree_are_found(component, tmp_path, monkeypatch):
+    """Where there is no GPU, the CPU stands for it, and answers that never agree for a difference."""
+    kind, name = component
+    for module in ("networks", "augmentations", "features", "metrics"):
+        monkeypatch.setattr(f"artgen.testing.{module}.gpu", lambda: torch.device("cpu"))
+    assert list(failures(suite(kind, name), ["test_devices_agree"], tmp_path)) == ["test_devices_agree"]
+    sound = {"generator": "sound", "augment": "brightness", "features": "sound-features", "metric": "sound-metric"}
+    assert failures(suite(kind, sound[kind]), ["test_devices_agree"], tmp_path / "test_devices_agree") == {}
+
+
+def test_every_check_is_seen_to_fail():
+    seen = {getattr(SUITES[kind], check) for (kind, _), expected in FAULTS.items() for check in expected}
+    unseen = {(kind, check) for kind in SUITES for check in checks(kind) if getattr(SUITES[kind], check) not in seen}
+    assert unseen == {(kind, "test_devices_agree") for kind in SUITES if "test_devices_agree" in checks(kind)}
