@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.fresh import Fresh
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -27,3 +32,13 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory) -> Fresh:
+    """An environment that has artgen and no network, to install packages in."""
+    if sys.platform == "win32":
+        pytest.skip("commands are typed into a POSIX shell")
+    from tests.fresh import Fresh
+
+    return Fresh(tmp_path_factory.mktemp("fresh") / "environment")
