@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import importlib
 import logging
 import os
@@ -72,6 +73,9 @@ def artgen(debug: bool) -> None:
 
 def main() -> None:
     """Run the command line; turn faults into one message and the exit code of `artgen.errors`."""
+    # Starting makes many objects that stay: seven times fewer looks for garbage among them save 10 ms.
+    gc.set_threshold(5_000)
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # pydantic asks every installed package for some
     # Wherever it stands: it is added at the end of a line that has just failed.
     debug = "--debug" in sys.argv[1:]
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]

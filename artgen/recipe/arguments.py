@@ -11,8 +11,8 @@ from artgen.errors import Fault, PluginError
 from artgen.plugins import Plugins
 from artgen.recipe.inline import inline
 from artgen.recipe.layers import Layer, Origin, cleaned
-from artgen.recipe.locate import Key, Span
 from artgen.recipe.source import Source
+from artgen.recipe.spans import Key, Span
 
 MAX_LENGTH, MAX_PARTS = 10_000, 64
 

@@ -11,10 +11,10 @@ from artgen.errors import Fault, PluginError, RecipeError
 from artgen.plugins import NOT_INSTALLED, Plugins
 from artgen.recipe.findings import MAX_FAULTS, Findings, counted
 from artgen.recipe.layers import ONE_OF_A_KIND, Layer, listed
-from artgen.recipe.locate import Key
 from artgen.recipe.model import SECTIONS, Chosen, Heading, PhaseOptions, Recipe, RunOptions
 from artgen.recipe.reading import LABEL, Reader
 from artgen.recipe.references import check_references, check_sizes
+from artgen.recipe.spans import Key
 
 REQUIRED = ("data", "generator", "trainer")
 

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from artgen.components import Options, field_help
 from artgen.recipe.findings import MAX_FAULTS
 from artgen.recipe.inline import inline
-from artgen.recipe.locate import Key
+from artgen.recipe.spans import Key
 
 
 class Complaint(NamedTuple):
@@ -173,10 +173,10 @@ def _about(options: type[Options], name: str) -> str:
 
 
 def _default(options: type[Options], name: str) -> str:
-    """The default of a field as TOML writes it, if it has one that can be written."""
+    """The default of a field as TOML writes it, if it has one that can be written: "" and 0 often mean none at all."""
     field = options.model_fields.get(name)
     value = field.default if field is not None and not field.is_required() else None
-    if isinstance(value, bool | int | float | str) and value != "":
+    if isinstance(value, bool) or (isinstance(value, int | float | str) and value):
         return inline(value)
     return (
         inline(value) if isinstance(value, tuple) and all(isinstance(one, int | float | str) for one in value) else ""

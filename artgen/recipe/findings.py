@@ -10,7 +10,7 @@ from artgen.components import Component
 from artgen.errors import Fault
 from artgen.plugins import Plugins
 from artgen.recipe.layers import Layer
-from artgen.recipe.locate import Key
+from artgen.recipe.spans import Key
 
 MAX_FAULTS = 100
 

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from artgen.components import Kind
 from artgen.errors import Fault
-from artgen.recipe.locate import Key
 from artgen.recipe.source import Source
+from artgen.recipe.spans import Key
 from artgen.recipe.toml import MAX_DEPTH
 
 ONE_OF_A_KIND: tuple[Kind, ...] = ("data", "augment", "generator", "critic", "features", "trainer")

@@ -12,9 +12,9 @@ from artgen.recipe.arguments import into_an_array, read_data, read_override
 from artgen.recipe.bundled import bundled_recipes
 from artgen.recipe.check import checked_recipe
 from artgen.recipe.layers import Layer, cleaned, listed
-from artgen.recipe.locate import Key
 from artgen.recipe.model import Device, Recipe
 from artgen.recipe.source import MAX_BYTES, Source, read_source
+from artgen.recipe.spans import Key
 from artgen.recipe.toml import read_toml
 
 MAX_EXTENDS, MAX_FILES = 8, 32

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from typing import NamedTuple
 
-Key = tuple[str | int, ...]
+from artgen.recipe.spans import Key, Place, Span
 
 MAX_PARTS, MAX_READ = 256, 50_000
 """Reading ends at a path of more parts, and after so many names and values; no recipe may have nearly as many."""
@@ -28,24 +27,6 @@ _STRING = re.compile(
 )
 _BARE = re.compile(r"[^#\r\n]*+")
 _BARE_INSIDE = re.compile(r"[^#\r\n,\]}]*+")
-
-
-class Span(NamedTuple):
-    """Part of a text: offset of its first character, and of the one behind its last."""
-
-    start: int
-    end: int
-
-
-class Place(NamedTuple):
-    """Where a key and its value stand.
-
-    The value of a table is its header or its braces; of one that is only named on the way to another, that name. An
-    item of an array has its value for a key; one of an array of tables, the name in its header.
-    """
-
-    key: Span
-    value: Span
 
 
 class _Senseless(Exception):

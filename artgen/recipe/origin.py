@@ -13,8 +13,8 @@ from artgen.excerpt import printable
 from artgen.plugins import Plugins
 from artgen.recipe.inline import dotted, inline
 from artgen.recipe.layers import Layer
-from artgen.recipe.locate import Key
 from artgen.recipe.model import Recipe
+from artgen.recipe.spans import Key
 
 _WIDEST = 60
 

@@ -15,8 +15,8 @@ from artgen.errors import PluginError
 from artgen.plugins import UnknownComponentError
 from artgen.recipe.findings import Findings
 from artgen.recipe.layers import listed
-from artgen.recipe.locate import Key
 from artgen.recipe.model import SECTIONS, Heading, PhaseOptions, RunOptions
+from artgen.recipe.spans import Key
 
 LABEL = re.compile(r"[\w-]+", re.ASCII)
 """What the name of a table may be, when `use` says which component it means."""

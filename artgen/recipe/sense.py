@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from artgen.recipe.locate import Key, Scan, Span
+from artgen.recipe.locate import Scan
+from artgen.recipe.spans import Key, Span
 
 _POSITION = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 _CLOSING = re.compile(r"^[ \t]*+[\]}]", re.MULTILINE)

@@ -10,8 +10,8 @@ from artgen.recipe.explain import short, shown
 from artgen.recipe.findings import Findings
 from artgen.recipe.inline import dotted
 from artgen.recipe.layers import listed
-from artgen.recipe.locate import Key
 from artgen.recipe.model import SECTIONS
+from artgen.recipe.spans import Key
 
 
 def no_table(findings: Findings, value: Any, key: Key) -> None:

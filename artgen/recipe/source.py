@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from artgen.errors import Fault
-from artgen.recipe.locate import Key, Place, Scan, Span
+from artgen.recipe.spans import Key, Place, Span
 
 MAX_BYTES, MAX_LINE = 2**20, 2**16
 
@@ -35,6 +35,8 @@ class Source:
     @cached_property
     def places(self) -> dict[Key, Place]:
         """Where its keys and values stand. Read when first asked for: a recipe without fault needs none of it."""
+        from artgen.recipe.locate import Scan  # only a fault needs it, or a question for origins
+
         return Scan(self.readable or self.text or "").places
 
     @property

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from artgen.recipe.locate import Key, Scan, Span
+from artgen.recipe.locate import Scan
 from artgen.recipe.sense import Stop
+from artgen.recipe.spans import Key, Span
 
 
 class Mistake(NamedTuple):

@@ -7,8 +7,8 @@ import tomllib
 from typing import Any
 
 from artgen.errors import Fault
-from artgen.recipe.locate import Key, Span
 from artgen.recipe.source import Source
+from artgen.recipe.spans import Key, Span
 
 MAX_DEPTH, MAX_MISTAKES, MAX_MENDED = 64, 8, 2**16
 
