@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
@@ -15,9 +15,6 @@ from torch import nn
 from artgen.errors import RecipeError, ResourceError
 
 Precision = Literal["fp32", "bf16"]
-
-_WORTH_IT = 1.15
-"""bf16 is taken on a CPU only if the probe runs at least this much faster: less would be noise."""
 
 _EXHAUSTED = ("allocate memory", "out of memory", "ALLOC_FAILED", "Storage size calculation overflowed")
 """What torch says, in a plain RuntimeError, when a CPU, MPS, cuDNN or an absurd shape has used memory up."""
@@ -32,41 +29,30 @@ def choose_device(name: str) -> torch.device:
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return torch.device(next(kind for kind, is_there in there.items() if is_there))
-    if not there[name]:
+    if not there.get(name):
         raise RecipeError(f"this machine has no {name} device that torch can use", remedy="Try --device auto.")
     return torch.device(name, int(os.environ.get("LOCAL_RANK", "0"))) if name == "cuda" else torch.device(name)
 
 
 def choose_precision(asked: str, device: torch.device) -> Precision:
-    """Turn `auto` into the precision that pays on this device; a CPU is probed: only newer ones compute in bf16."""
+    """Turn `auto` into the precision that pays on this device: bf16 where its hardware multiplies in it.
+
+    It never depends on a timing, so that the same command on the same machine is the same run.
+    """
     if asked == "fp32" or asked == "bf16":
         return asked  # type: ignore[return-value]  # narrowed by hand: mypy does not narrow str to Literal here
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    return "bf16" if device.type == "cpu" and _probe_cpu() > _WORTH_IT else "fp32"
+    return "bf16" if device.type == "cpu" and _cpu_flags() & {"avx512_bf16", "amx_bf16", "bf16"} else "fp32"
 
 
-def _probe_cpu() -> float:
-    """How many times faster small convolutions are trained in bf16 than in fp32 on one thread of this CPU."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # several threads on a busy machine wait for each other, and the ratio would be noise
-    with torch.random.fork_rng([]):
-        network = nn.Sequential(nn.Conv2d(32, 64, 4, 2, 1), nn.ReLU(), nn.Conv2d(64, 128, 4, 2, 1))
-        pictures = torch.randn(8, 32, 32, 32).contiguous(memory_format=torch.channels_last)
-    to_device(network, torch.device("cpu"))
-
-    def seconds(precision: Precision) -> float:
-        times = []
-        for _ in range(6):
-            start = time.perf_counter()
-            with mixed(torch.device("cpu"), precision):
-                network(pictures).float().mean().backward()
-            times.append(time.perf_counter() - start)
-        return min(times)
-
-    ratio = seconds("fp32") / seconds("bf16")
-    torch.set_num_threads(threads)
-    return ratio
+def _cpu_flags() -> set[str]:
+    """What this CPU can do, as Linux tells it (`bf16` is ARM's name); nothing elsewhere."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return set()
+    return {flag for line in lines if line.lower().startswith(("flags", "features")) for flag in line.split()}
 
 
 def mixed(device: torch.device, precision: Precision) -> AbstractContextManager[Any]:

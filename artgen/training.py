@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from artgen.components import Side
+from artgen.errors import PluginError
 
 Form = Tensor | tuple[Tensor, ...]
 """What a generator's `forward` returns and a critic takes: pictures, or a pyramid of them, smallest first."""
@@ -152,13 +153,15 @@ class Outputs:
 class LossTerm:
     """One loss of a recipe: an object with a method `generator(outputs)`, `critic(outputs)` or both.
 
-    `weight` multiplies it; it is due at every `every`-th step, times `every`; `needs` names the fields it reads.
+    `weight` multiplies it; it is due at every `every`-th step, times `every`; `needs` names the fields it reads, and
+    `plugin` whose it is.
     """
 
     loss: Any
     weight: float = 1.0
     every: int = 1
     needs: Mapping[Side, tuple[str, ...]] = field(default_factory=dict)
+    plugin: str = ""
 
 
 class Losses:
@@ -172,6 +175,9 @@ class Losses:
 
         Returns:
             The sum (a scalar with its graph) and `{"<side>/<label>": unweighted value, detached}`.
+
+        Raises:
+            PluginError: A term is no scalar tensor.
         """
         total, values = torch.zeros(()), {}
         for label, term in self.terms.items():
@@ -179,6 +185,13 @@ class Losses:
             if judge is None or not term.weight or step % term.every:
                 continue
             value = judge(outputs)
+            if not isinstance(value, Tensor) or value.dim():
+                found = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+                raise PluginError(
+                    f"its method {side} returned {found}, where a scalar tensor belongs",
+                    place=f"losses.{label}" + (f" of the plugin {term.plugin}" if term.plugin else ""),
+                    remedy="The author of the plugin should take the mean, or the sum.",
+                )
             total = total + value * (term.weight * term.every)
             values[f"{side}/{label}"] = value.detach()
         return total, values

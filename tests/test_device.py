@@ -40,17 +40,25 @@ def test_each_process_of_torchrun_has_a_gpu_of_its_own(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("asked", "kind", "faster", "expected"),
+    ("asked", "kind", "flags", "expected"),
     [
-        ("fp32", "cpu", 9.0, "fp32"),
-        ("bf16", "cpu", 0.1, "bf16"),
-        ("auto", "cpu", 9.0, "bf16"),
-        ("auto", "cpu", 1.1, "fp32"),
-        ("auto", "mps", 9.0, "fp32"),
+        ("fp32", "cpu", "flags : avx512_bf16", "fp32"),
+        ("bf16", "cpu", "flags : sse2", "bf16"),
+        ("auto", "cpu", "flags\t\t: sse2 avx512f avx512_bf16 amx_bf16", "bf16"),
+        ("auto", "cpu", "Features\t: fp asimd bf16", "bf16"),
+        ("auto", "cpu", "flags\t\t: sse2 avx512f avx512bw", "fp32"),
+        ("auto", "cpu", "model name : a bf16 machine", "fp32"),
+        ("auto", "cpu", None, "fp32"),
+        ("auto", "mps", "flags : avx512_bf16", "fp32"),
     ],
 )
-def test_a_precision_is_taken_where_it_pays(monkeypatch, asked, kind, faster, expected):
-    monkeypatch.setattr(device, "_probe_cpu", lambda: faster)
+def test_a_precision_is_taken_where_it_pays(monkeypatch, asked, kind, flags, expected):
+    def read(path, **_):
+        if flags is None:
+            raise FileNotFoundError(path)
+        return f"processor : 0\n{flags}\n\nprocessor : 1\n{flags}\n"
+
+    monkeypatch.setattr(device.Path, "read_text", read)
     assert device.choose_precision(asked, torch.device(kind)) == expected
 
 
@@ -58,16 +66,6 @@ def test_a_precision_is_taken_where_it_pays(monkeypatch, asked, kind, faster, ex
 def test_a_gpu_is_asked_for_bf16(monkeypatch, has_it):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: has_it)
     assert device.choose_precision("auto", torch.device("cuda")) == ("bf16" if has_it else "fp32")
-
-
-def test_the_probe_leaves_threads_and_draws_as_they_were():
-    threads = torch.get_num_threads()
-    torch.manual_seed(5)
-    expected = torch.rand(3)
-    torch.manual_seed(5)
-    assert device._probe_cpu() > 0
-    assert torch.equal(torch.rand(3), expected)
-    assert torch.get_num_threads() == threads
 
 
 def test_mixed_is_autocast_only_in_bf16():

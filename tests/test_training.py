@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from artgen import PluginError
 from artgen.training import (
     Augmentation,
     Batch,
@@ -242,3 +243,18 @@ def test_the_steady_part_of_a_sum_leaves_lazy_terms_out():
     losses = Losses({"always": LossTerm(None, weight=2.0), "lazy": LossTerm(None, weight=5.0, every=4)})
     values = {"critic/always": torch.tensor(3.0), "critic/lazy": torch.tensor(7.0)}
     assert float(losses.steady("critic", values)) == 6.0
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [(1.0, "returned float"), (torch.ones(2, 3), r"a tensor of shape \(2, 3\)"), (None, "returned NoneType")],
+)
+def test_a_loss_that_is_no_scalar_is_named(answer, said):
+    class Wrong:
+        def critic(self, outputs):
+            return answer
+
+    losses = Losses({"wrong": LossTerm(Wrong(), plugin="'strange' (stranger 1.0)")})
+    with pytest.raises(PluginError, match=said) as error:
+        losses("critic", Outputs(), 0)
+    assert error.value.place == "losses.wrong of the plugin 'strange' (stranger 1.0)"

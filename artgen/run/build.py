@@ -113,7 +113,7 @@ def build(
     losses = Losses(
         {
             loss.label: LossTerm(make(loss.component, loss.options), loss.options.weight, loss.options.every,
-                                 loss.component.needs)
+                                 loss.component.needs, loss.component.plugin)
             for loss in recipe.losses
         }
     )  # fmt: skip

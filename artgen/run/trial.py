@@ -72,7 +72,7 @@ def measure(
     ]
     needs: list[PhaseNeed] = []
     # Whatever a step draws or sets, the run finds everything as it was.
-    with restored(), distributed.alone():
+    with restored(), restored(draws=False) as changed, distributed.alone():
         trial = _Trial(recipe, dataset, device, precision)
         for phase in phases:
             left = phase.images - (clock.phase_images if phase.index == clock.phase else 0)
@@ -84,6 +84,12 @@ def measure(
                 whole = replace(need.phase, batch=recipe.phases[phase.index].batch)
                 needs.append(replace(need, phase=whole, step_images=need.step_images * processes))
         trial.forget()
+    if changed:
+        plugins = dict.fromkeys(one.component.plugin for several in recipe.chosen().values() for one in several)
+        log.warning(
+            "a step of this recipe changes %s for the whole process; the plugin that does is one of %s",
+            *(", ".join(changed), ", ".join(plugins)),
+        )
     return Needs(device.type, there_bytes(device), tuple(phase.pieces for phase in phases), tuple(needs))
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.utils import get_total_norm
 
 from artgen.distributed import mean_gradients_, mean_over_ranks_
-from artgen.errors import ResourceError
+from artgen.errors import PluginError, ResourceError
 
 
 class UnsplittableError(ResourceError):
@@ -50,6 +50,11 @@ class GuardedUpdate:
     def __call__(
         self, optimizer: torch.optim.Optimizer, loss: Tensor | Callable[[], Tensor], *, when: Tensor | None = None
     ) -> Tensor:
+        if not torch.is_grad_enabled():
+            raise PluginError(
+                "gradients were switched off (torch.set_grad_enabled) by a network, loss or trainer of this recipe",
+                remedy="Its author should write `with torch.no_grad():` around what needs none.",
+            )
         if self.turn is not None:
             return self._take_turn(self.turn, optimizer, loss, when)
         if isinstance(loss, Tensor):

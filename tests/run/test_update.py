@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from artgen import PluginError
 from artgen.run.update import GuardedUpdate
 
 CPU = torch.device("cpu")
@@ -204,3 +205,10 @@ def test_the_closure_form_heeds_when():
     assert not optimizer.state
     update(optimizer, lambda: bowl(p), when=torch.tensor(True))
     assert p.tolist() != [3.0, -2.0]
+
+
+def test_gradients_that_somebody_switched_off_are_told():
+    weight = torch.ones(2, requires_grad=True)
+    loss = weight.sum()
+    with torch.no_grad(), pytest.raises(PluginError, match="switched off"):
+        GuardedUpdate(torch.device("cpu"))(torch.optim.SGD([weight], lr=0.1), loss)
