@@ -83,7 +83,9 @@ class Fault:
         head = ": ".join(printable(part) for part in parts if part)
         lines = [f"{head} [{self.code}]" if self.code else head]
         if not self.line:
-            return "\n".join([*lines, *([f"  {printable(self.remedy)}"] if self.remedy else [])])
+            lines += [self.remedy] if self.remedy else []
+            lines += [f"extended by: {self._chain}"] if self.via else []
+            return "\n  ".join([lines[0], *map(printable, lines[1:])])
         number = "" if self._in_argument else f" {self.line}"
         before = f"{self.file} " if self._in_argument else ""
         text, carets = excerpt(before + self.source, self.column + len(before), self.end_column + len(before))
@@ -93,11 +95,15 @@ class Fault:
             "help": self.remedy,
             "": self.about,
             "owner": self.owner if self.owner.startswith("plugin") else "",
-            "extended by": " -> ".join(reversed(self.via)),
+            "extended by": self._chain,
         }
         notes = (f"{label}: {words}" if label else words for label, words in told.items() if words)
         lines += [f"{gutter} = {printable(note)}" for note in notes]
         return "\n".join(lines)
+
+    @property
+    def _chain(self) -> str:
+        return " -> ".join(reversed(self.via))
 
     @property
     def _in_argument(self) -> bool:

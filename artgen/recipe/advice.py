@@ -6,7 +6,17 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from artgen.nearest import nearest
+from artgen.recipe.inline import dotted
 from artgen.recipe.layers import listed
+from artgen.recipe.model import SECTIONS
+from artgen.recipe.spans import Key
+
+_HEADERS = {
+    **{section: f"[{section}.NAME]" for section in SECTIONS},
+    "phase": "[[phase]]",
+    "run": "[run]",
+    "on": "[on.DEVICE]",
+}
 
 
 class Advice(NamedTuple):
@@ -16,31 +26,42 @@ class Advice(NamedTuple):
         nearest: The name; empty if nothing is like it.
         remedy: One sentence.
         here: Whether that name belongs into the same table.
+        homes: The other tables that it belongs into.
     """
 
     nearest: str
     remedy: str
     here: bool = False
+    homes: tuple[Key, ...] = ()
 
 
-def about_key(word: str, known: Iterable[str], elsewhere: Mapping[str, Iterable[str]]) -> Advice:
+def about_key(word: str, known: Iterable[str], elsewhere: Mapping[Key, Iterable[str]]) -> Advice:
     """Advice on an unknown key.
 
     Args:
         word: The key.
         known: Keys of the table in which it stands.
-        elsewhere: Other tables of the recipe, as one writes them (`[[phase]]`), and their keys.
+        elsewhere: Other tables of the recipe, `()` for its top, and their keys.
     """
     known = list(known)
-    homes = [table for table, keys in elsewhere.items() if word in keys]
+    homes = tuple(table for table, keys in elsewhere.items() if word in keys)[:3]
     if homes:
-        return Advice(word, f"It belongs {' or '.join(homes[:3])}.")
+        return Advice(word, _belongs(word, homes), homes=homes)
     if near := nearest(word, known):
         return Advice(near[0], f"Did you mean '{near[0]}'?", here=True)
     every = {key: table for table, keys in reversed(list(elsewhere.items())) for key in keys}
     if near := nearest(word, every):
-        return Advice(near[0], f"Did you mean '{near[0]}'? It belongs {every[near[0]]}.")
+        homes = (every[near[0]],)
+        return Advice(near[0], f"Did you mean '{near[0]}'? {_belongs(near[0], homes)}", homes=homes)
     return Advice("", f"Known here: {listed(known)}." if known else "This table has no keys.")
+
+
+def _belongs(word: str, homes: Iterable[Key]) -> str:
+    """Where a key stands, in words."""
+    if word in _HEADERS:
+        return f"It belongs at the top, above the first [table], or is a table of its own: {_HEADERS[word]}."
+    tables = [f"into [{dotted(home)}]" if home else "at the top, above the first [table]" for home in homes]
+    return f"It belongs {' or '.join(tables)}.".replace("[phase]", "[[phase]]")
 
 
 def about_name(word: str, kind: str, known: Iterable[str], others: Mapping[str, Iterable[str]]) -> Advice:

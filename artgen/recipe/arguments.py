@@ -11,8 +11,10 @@ from artgen.errors import Fault, PluginError
 from artgen.plugins import Plugins
 from artgen.recipe.inline import inline
 from artgen.recipe.layers import Layer, Origin, cleaned
+from artgen.recipe.model import PhaseOptions
 from artgen.recipe.source import Source
 from artgen.recipe.spans import Key, Span
+from artgen.recipe.toml import LONG_NUMBER
 
 MAX_LENGTH, MAX_PARTS = 10_000, 64
 
@@ -44,7 +46,7 @@ def read_override(argument: str) -> tuple[Layer, list[Fault]]:
 def _not_toml(source: Source, what: str, error: ValueError) -> Fault:
     cause, argument = f"not a TOML {what}", source.text or ""
     if not isinstance(error, tomllib.TOMLDecodeError):
-        return source.fault((), "E-set", f"{cause}: {error}", _HOW)
+        return source.fault((), "E-set", f"{cause}: {LONG_NUMBER}", _HOW)
     if what == "key":
         return source.fault((), "E-set", cause, _HOW, at=Span(0, max(1, argument.index("="))))
     from artgen.recipe.syntax import mistake
@@ -64,15 +66,25 @@ def into_an_array(layer: Layer, over: Layer) -> list[Fault]:
     if not isinstance(tables, list) or not isinstance(given, dict) or not all(isinstance(one, dict) for one in tables):
         return []
     changed, (index, change) = [dict(table) for table in tables], next(iter(given.items()), ("0", {}))
-    number = int(index) if re.fullmatch(r"\d{1,4}", index) and isinstance(change, dict) else 0
-    change = change if isinstance(change, dict) and index.isdecimal() else given
-    if number < len(changed):
-        changed[number] |= change
+    from artgen.recipe.explain import short, shown
+
+    is_number = bool(re.fullmatch("[0-9]{1,4}", index))
+    number, change = (int(index), change) if is_number else (0, given)
+    cause = f"phase is an array of {len(tables)}, not one table; --set replaces it whole"
+    if number >= len(tables):
+        cause = f"there is no phase {number + 1}: {cause}"
+    elif not isinstance(change, dict):
+        cause = f"a phase is a table, not {shown(change)}"
+    elif unknown := [name for name in change if name not in PhaseOptions.model_fields]:
+        cause = f"a phase has no key '{short(unknown[0])}'; {cause}"
+    else:
+        length = {"images", "steps"}
+        gone = length - change.keys() if length & change.keys() else set()  # a phase has one of the two
+        changed[number] = {name: one for name, one in (tables[number] | change).items() if name not in gone}
     del over.values["phase"]
     source = over.place(()).source
     whole = inline(changed)
     remedy = f"Write it whole: --set 'phase={whole}'." if len(whole) <= 200 else "Write all phases, in a recipe."
-    cause = f"phase is an array of {len(tables)}, not one table; --set replaces it whole"
     return [source.fault(("phase",), "E-set", cause, remedy, expected="an array of tables", found="a table")]
 
 

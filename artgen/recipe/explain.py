@@ -91,8 +91,19 @@ def complaints(error: ValidationError, options: type[Options], table: dict[str, 
         _complaint(key, details, options, table)
         for key, details in found.items()
         if key not in nearly or not all(detail["type"] in _TYPES for detail, _ in details)
+        if not _is_followed(key, found)
     )
     return islice(told, MAX_FAULTS + 1)
+
+
+def _is_followed(key: Key, found: dict[Key, list[tuple[ErrorDetails, str]]]) -> bool:
+    """Whether an item is missing, and the next one, too: the last of them says how many are needed."""
+    return (
+        bool(key)
+        and isinstance(key[-1], int)
+        and found[key][0][0]["type"] == "missing"
+        and (*key[:-1], key[-1] + 1) in found
+    )
 
 
 def _complaint(
@@ -103,15 +114,21 @@ def _complaint(
     if kind == "extra_forbidden":
         return Complaint(key, "E-key", f"unknown key '{short(name)}'", found=short(name), at="key")
     if kind == "missing":
-        what = f"item {key[-1]} of the array" if isinstance(key[-1], int) else f"the key '{name}'"
-        remedy = "Write one more item." if isinstance(key[-1], int) else f"Write {name} = VALUE."
-        return Complaint(key, "E-missing", f"{what} is required and missing", remedy, what, "nothing", about=manual)
+        if isinstance(key[-1], int):
+            items, needed = len(detail["input"]), f"{key[-1] + 1} items"
+            cause = f"the array has {items or 'no'} item{'s' * (items != 1)}, {key[-1] + 1} are needed"
+            more = "one more item" if key[-1] == items else f"{key[-1] + 1 - items} more items"
+            return Complaint(key, "E-missing", cause, f"Write {more}.", needed, shown(detail["input"]), about=manual)
+        cause, remedy = f"the key '{name}' is required and missing", f"Write {name} = VALUE."
+        return Complaint(key, "E-missing", cause, remedy, f"the key '{name}'", "nothing", about=manual)
     if kind in ("value_error", "assertion_error"):
-        cause = str(detail["ctx"]["error"]) or "this value does not fit"
+        error = detail["ctx"]["error"]
+        cause = str(error) or "this value does not fit"
         # A table whose check speaks of one of its keys first means that key.
         first = cause.partition(" ")[0].strip("`'")
         key = (first,) if not key and first in table else key
         remedy = "Write another value." if key else "Change one of the keys of this table."
+        remedy = " ".join(getattr(error, "__notes__", [remedy]))
         return Complaint(key, "E-value", cause, remedy, about=_about(options, str(key[0])) if key else "")
     expected = " or ".join(dict.fromkeys(expected for _, expected in details if expected))
     code = "E-type" if kind in _TYPES else "E-range" if kind in _BOUNDS else "E-value"
@@ -137,8 +154,11 @@ def _fix(expected: str, detail: ErrorDetails, details: list[tuple[ErrorDetails, 
         near = nearest(value, choices)
         return (f"Did you mean '{near[0]}'?", near[0]) if near else ("", "")
     if isinstance(value, str) and any(word in expected for word in ("integer", "number", "true or false")):
-        if re.fullmatch(r"[-+]?\d{1,18}(\.\d{1,18}([eE][-+]?\d{1,3})?)?|true|false", value):
+        number = r"[-+]?\d{1,18}(\.\d{1,18}([eE][-+]?\d{1,3})?)?" if "number" in expected else r"[-+]?\d{1,18}"
+        if re.fullmatch("true|false" if "true or false" in expected else number, value):
             return f"Write {value} without quotes.", ""
+        if "true or false" in expected and value.lower() in ("true", "false"):
+            return f"Write {value.lower()}.", ""
     elif isinstance(value, int | float) and not isinstance(value, bool) and expected == "text in quotes":
         return f'Write "{value}" in quotes.', ""
     elif isinstance(value, float) and "an integer" in expected and value.is_integer() and abs(value) < 1e15:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import artgen
 from artgen.components import Component
@@ -11,6 +11,9 @@ from artgen.errors import Fault
 from artgen.plugins import Plugins
 from artgen.recipe.layers import Layer
 from artgen.recipe.spans import Key
+
+if TYPE_CHECKING:
+    from artgen.recipe.advice import Advice  # only a fault needs it
 
 MAX_FAULTS = 100
 
@@ -58,9 +61,18 @@ class Findings:
         """Something that is not there, unless another fault turns out to hide it; told `at` a key that is."""
         self._absent.append((key, self._fault(key if at is None else at, code, cause, remedy, "value", more)))
 
-    def misnamed(self, key: Key) -> None:
-        """What stands under another name is not missing."""
-        self.layer.unknown.add(key)
+    def misnamed(self, table: Key, advice: Advice) -> None:
+        """What stands in a table under another name, or belongs into another table, is not missing."""
+        for home in (table,) if advice.here else advice.homes:
+            phases = self.layer.values.get("phase") if home == ("phase",) else None
+            if advice.nearest == "extends":  # what it would have brought is unknown
+                self.layer.unknown.add(())
+            elif home != ("phase",):
+                self.layer.unknown.add((*home, advice.nearest))
+            elif isinstance(phases, list) and phases:
+                self.layer.unknown |= {(*home, index, advice.nearest) for index in range(len(phases))}
+            else:
+                self.layer.unknown.add(home)
 
     def all(self) -> list[Fault]:
         """Every fault once, in the order of files and lines: the recipe, what it extends, the command line."""

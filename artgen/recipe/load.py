@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args
@@ -90,8 +92,12 @@ def find_recipe(recipe: str | Path, folder: Path | None = None) -> Path:
         return bundled[recipe]
     path = Path(folder or "", recipe)
     try:
+        path = Path(folder or "", os.path.expanduser(recipe))  # noqa: PTH111  # a name of nobody stays as it is
         path.stat()
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno == errno.ELOOP:
+            cause, place = "the links to this file go round in a circle", ascii(recipe)[1:-1]
+            raise RecipeError(cause, place=place, remedy="Let one of them lead to a file.") from None
         from artgen.nearest import nearest
 
         near = nearest(str(recipe), [*bundled, *_recipes_beside(path)], count=3)

@@ -48,7 +48,12 @@ class PhaseOptions(Options):
     @model_validator(mode="after")
     def _is_whole(self) -> PhaseOptions:
         if bool(self.images) == bool(self.steps):
-            raise ValueError("write how long it lasts, by `images` or by `steps`" + " (not both)" * bool(self.images))
+            both = " (not both)" * bool(self.images)
+            error = ValueError("write how long it lasts, by `images` or by `steps`" + both)
+            error.add_note(
+                "Take `images` or `steps` away." if self.images else "Write images = VALUE, or steps = VALUE."
+            )
+            raise error
         if self.steps * self.batch > 10**12:
             raise ValueError("steps times batch is more than 10^12 pictures")
         if "resolution" in self.model_fields_set and not all(4 <= side <= 4096 for side in self.size):

@@ -65,15 +65,18 @@ class Reader:
             return read
         return None
 
-    def other_tables(self, but: Key) -> dict[str, list[str]]:
-        """Every other table of the recipe, as one refers to it, and its keys."""
-        found = {"into [[phase]]": list(PhaseOptions.model_fields), "into [run]": list(RunOptions.model_fields)}
+    def other_tables(self, but: Key) -> dict[Key, list[str]]:
+        """Every other table of the recipe and its keys; `()` is the top."""
+        found: dict[Key, list[str]] = {
+            ("phase",): list(PhaseOptions.model_fields),
+            ("run",): list(RunOptions.model_fields),
+        }
         if but:
-            found["at the top, above the first [table]"] = [*Heading.model_fields, "extends"]
-        for section, components in self.findings.components.items():
+            found[()] = [*Heading.model_fields, "extends", *SECTIONS, "phase", "run", "on"]
+        for components in self.findings.components.values():
             for key, component in components:
                 if key != but:
-                    found[f"into [{section}.{key[1]}]"] = list(component.options.model_fields)
+                    found[key] = list(component.options.model_fields)
         return found
 
     def _unknown_component(self, kind: Kind, name: str, key: Key) -> None:
@@ -108,8 +111,7 @@ class Reader:
                 *table_in_it, name = one.key
                 known = fields_below(options, tuple(table_in_it))
                 advice = about_key(str(name), known, {} if table_in_it else self.other_tables(but=key))
-                if advice.nearest:
-                    self.findings.misnamed((*at[:-1], advice.nearest) if advice.here else ("phase",))
+                self.findings.misnamed(at[:-1], advice)
                 more |= {"expected": listed(known), "nearest": advice.nearest}
                 self.findings.add(at, one.code, one.cause, advice.remedy, **more)
             elif one.code == "E-missing" or not one.key:

@@ -54,10 +54,12 @@ def no_phases(findings: Findings, value: Any) -> None:
     header = _written(findings, ("phase",))
     cause = f"expected [[{header}]], found {shown(value)}"
     remedy = f"Write [[{header}]] with two brackets."
+    if findings.layer.place(("phase",)).source.is_argument:
+        remedy = "Write all phases: --set 'phase=[{images = 1000, batch = 16}]'."
     findings.add(("phase",), "E-type", cause, remedy, at="value", expected=f"[[{header}]]", found=shown(value))
 
 
-def unknown_sections(findings: Findings, known: Iterable[str], elsewhere: Mapping[str, Iterable[str]]) -> None:
+def unknown_sections(findings: Findings, known: Iterable[str], elsewhere: Mapping[Key, Iterable[str]]) -> None:
     """Refuse keys and tables that mean nothing at the top."""
     known = list(known)
     for name in findings.layer.values:
@@ -70,8 +72,7 @@ def unknown_sections(findings: Findings, known: Iterable[str], elsewhere: Mappin
             components = {section: findings.plugins.components(kind) for section, kind in SECTIONS.items()}
             homes = [f"[{section}.{name}]" for section, names in components.items() if name in names]
             advice = about_key(name, [*known, "on", "extends"], elsewhere)
-            if advice.here:
-                findings.misnamed((advice.nearest,))
+            findings.misnamed((), advice)
             remedy = f"Write {' or '.join(homes)}." if homes else advice.remedy
             cause, near = f"unknown key '{short(name)}'", name if homes else advice.nearest
             findings.add((name,), "E-key", cause, remedy, expected=listed(known), found=short(name), nearest=near)

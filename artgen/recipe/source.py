@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from dataclasses import dataclass
 from functools import cached_property
@@ -85,8 +86,10 @@ def read_source(path: Path, via: tuple[str, ...] = ()) -> tuple[Source, list[Fau
             return unread, [unread.fault((), "E-file", "this is a folder, not a recipe", "Name a file in it.")]
         if not stat.S_ISREG(status.st_mode):
             return unread, [unread.fault((), "E-file", "this is no regular file", "Write the recipe into a file.")]
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        with open(path, "rb", opener=_without_waiting) as file:  # Path.open takes no opener
+            content: bytes | None = file.read(MAX_BYTES + 1)
+        if content is None:  # some files of the system say that they are regular
+            raise BlockingIOError("this is no regular file: it waits for something to read")
     except (OSError, ValueError) as error:
         cause = (error.strerror if isinstance(error, OSError) else None) or str(error)
         return unread, [unread.fault((), "E-file", cause[:1].lower() + cause[1:], "Name a file that can be read.")]
@@ -96,6 +99,10 @@ def read_source(path: Path, via: tuple[str, ...] = ()) -> tuple[Source, list[Fau
     # A mark of byte order at the beginning, which Windows writes, is no part of the text.
     source = Source(unread.name, content.decode(errors="replace").removeprefix("\ufeff"), unread.folder, via)
     return source, [fault for fault in (_not_utf8(source, content), _long_line(source)) if fault]
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # Windows has none
 
 
 def _not_utf8(source: Source, content: bytes) -> Fault | None:

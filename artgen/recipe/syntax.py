@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import NamedTuple
 
 from artgen.recipe.locate import Scan
@@ -41,6 +42,9 @@ class Told(NamedTuple):
     expected: str
     span: Span
 
+
+_LOOKALIKES = str.maketrans("\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0455\u0458", "aeopcyxisj")
+"""Cyrillic letters that look like Latin ones."""
 
 _WORD = re.compile(r"[^ \t\r\n,\[\]{}#=]*+")
 _TOKEN = re.compile(r"[^ \t\r\n#]*+")
@@ -150,6 +154,9 @@ class _Explained(Stop):
         """`images = 1,000`, `size = 64px`, `[table]]`."""
         if self.is_header:
             return self.no_header()
+        if self.text[self.at] == "\r":
+            remedy = "Save the file with the line ends of Unix (LF) or of Windows (CR LF)."
+            return Told("a line ends in CR alone", remedy, "the end of the line", Span(self.at, self.at + 1))
         place = self.scan.places.get(self.key)
         start = place.value.start if place else self.at
         before, token = self.text[self.at - 1], self.match(_TOKEN, start)
@@ -180,7 +187,7 @@ class _Explained(Stop):
         if self.word.startswith(":"):
             remedy = "Write '=' in place of ':'."
         elif not self.word.isascii():
-            remedy = "A key with other letters than A-Z, a-z, 0-9, _ and - stands in quotes."
+            remedy = _in_quotes(re.split(r"[=.]", self.line)[0].strip())
         elif "=" in self.line[self.at - self.statement :]:
             name = self.line.partition("=")[0].strip()[:40]
             remedy = f'Join the words of a key by _, or put it in quotes: "{name}".'
@@ -190,7 +197,12 @@ class _Explained(Stop):
         return Told("expected '=' behind the key, found FOUND", remedy, "'='", span)
 
     def no_header(self) -> Told:
-        """`[table`, `[[table]`, `[two words]`."""
+        """`[table`, `[[table]`, `[two words]`, `[gen\u00e9rator.x]`."""
+        bare = re.sub(r"\"[^\"]*\"|'[^']*'", lambda quoted: " " * len(quoted[0]), self.line)
+        for part in re.finditer(r"[^\s.\[\]\"']++", bare):
+            if not part[0].isascii():
+                span = Span(self.statement + part.start(), self.statement + part.end())
+                return Told("this name is not of ASCII letters", _in_quotes(part[0]), "a name", span)
         name = ".".join(self.line.strip("[](){}<> \t").split())
         right = f"[[{name[:80]}]]" if self.line.startswith("[[") or self.line.endswith("]]") else f"[{name[:80]}]"
         unclosed = self.line.startswith("[") and "]" not in self.line
@@ -240,3 +252,15 @@ class _Explained(Stop):
         start = max(self.text.rfind(name, self.statement, self.at), self.statement)
         cause = f"the key '{name[:40]}' stands twice in this table"
         return Told(cause, "Take one of the two away.", "", Span(start, start + max(1, len(name))))
+
+
+def _in_quotes(name: str) -> str:
+    """What to do about a name of letters that TOML does not take as they are."""
+    decomposed = unicodedata.normalize("NFKD", name.translate(_LOOKALIKES))
+    plain = re.sub(r"[^\w-]", "", decomposed)  # so without accents, invisible characters and quotes
+    remedy = "A name with other letters than A-Z, a-z, 0-9, _ and - stands in quotes."
+    if not re.fullmatch(r"[\w-]+", plain, re.ASCII):
+        return remedy
+    other = next(letter for letter in name if not letter.isascii())
+    letter = unicodedata.name(other, "another letter")
+    return f"Did you mean {plain[:40]}? '{other}' is {letter} (U+{ord(other):04X}). {remedy}"

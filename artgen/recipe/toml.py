@@ -17,6 +17,9 @@ _KEY_PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
 _LONG_KEY = re.compile(rf"(?<![\w-]){_KEY_PART}(?:[ \t]*+\.[ \t]*+{_KEY_PART}){{{MAX_DEPTH}}}")
 _LONG_NUMBER = re.compile(r"[\d_]{4301,}+")
 
+LONG_NUMBER = "a number has thousands of digits"
+"""Why tomllib raises a ValueError that is no TOMLDecodeError."""
+
 Read = tuple[dict[str, Any], list[Fault], set[Key]]
 
 
@@ -31,7 +34,9 @@ def read_toml(source: Source) -> Read:
         return _refused(source, faults, cause, Span(*match.span()))
     while True:
         try:
-            return tomllib.loads(text), faults, unknown
+            values = tomllib.loads(text)
+            # Where no line makes sense, this is another kind of file.
+            return values, faults, unknown if values or not faults else {()}
         except RecursionError:
             cause = f"tables or arrays are nested more than {MAX_DEPTH} deep"
             return _refused(source, faults, cause, _first_of("[{", text))
@@ -47,14 +52,14 @@ def read_toml(source: Source) -> Read:
             unknown.add(key)
             blank = "".join(letter if letter == "\n" else " " for letter in left_out)
             text = source.readable = text[:start] + blank + text[end:]
-        except ValueError as error:  # a number of thousands of digits
+        except ValueError:
             number = _LONG_NUMBER.search(text)
-            return _refused(source, faults, str(error), Span(*number.span()) if number else Span(0, 1))
+            return _refused(source, faults, LONG_NUMBER, Span(*number.span()) if number else Span(0, 1))
 
 
 def _refused(source: Source, faults: list[Fault], cause: str, span: Span) -> Read:
     remedy = "No recipe needs that: shorten it."
-    return {}, [*faults, source.fault((), "E-limit", cause[:1].lower() + cause[1:], remedy, at=span)], {()}
+    return {}, [*faults, source.fault((), "E-limit", cause, remedy, at=span)], {()}
 
 
 def _first_of(letters: str, text: str) -> Span:

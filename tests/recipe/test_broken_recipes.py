@@ -85,8 +85,15 @@ ONE = {
     "a GPU": ("[run]", "[on.«gpu».run]\nprecision = 'fp32'\n[run]", "E-key", "Did you mean 'cuda'?"),
     "a key of a device": ("[run]", "[on.cpu.generator.dcgan]\n«widht» = 8\n[run]", "E-key", "Did you mean 'width'?"),
     "extends in a device": ("[run]", "[on.cpu]\n«extends» = 'x'\n[run]", "E-key", "Write it into the recipe."),
+    "a section in a table": ("latent = 128", "latent = 128\n«metrics» = {}", "E-key", "It belongs at the top, above the first [table], or is a table of its own: [metrics.NAME]."),
+    "a section that is required, in a table": (TRAINER + "[[phase]]", "«trainer» = {adversarial = {}}\n[[phase]]", "E-key", "[trainer.NAME]"),
+    "losses in a table": ("[losses.non-saturating]\n[losses.r1]\nweight = 0.5\nevery = 8\n", "«losses» = ['r1']\n", "E-key", "[losses.NAME]"),
+    "a phase in a table": (GOOD[GOOD.index("[[phase]]") : GOOD.index("[metrics")], "«phase» = [{images = 5, batch = 5}]\n", "E-key", "[[phase]]"),
+    "extends, misspelt": (GOOD, "«extend» = 'rembrandt'\n", "E-key", "Did you mean 'extends'?"),
+    "extends in a table": (GOOD, "[run]\n«extends» = 'rembrandt'\n", "E-key", "at the top, above the first [table]."),
     # Types
     "a number in quotes": ("width = 32", "width = «\"32\"»", "E-type", "Write 32 without quotes."),
+    "True in quotes": ("resolution = 64", "resolution = 64\nmirror = «\"True\"»", "E-type", "Write true."),
     "a fraction for an integer": ("every = 8", "every = «8.0»", "E-type", "Write 8."),
     "true for a number": ("every = 8", "every = «true»", "E-type", "Write an integer"),
     "text for true": ("resolution = 64", "resolution = 64\nmirror = «\"true\"»", "E-type", "Write true without quotes."),
@@ -116,12 +123,14 @@ ONE = {
     "an array too long": ("betas = [0.0, 0.99]", "betas = «[0.0, 0.5, 0.9]»", "E-range", "an array of 2 or fewer"),
     "a choice": ('norm = "none"', "norm = «\"nine\"»", "E-value", "Did you mean 'none'?"),
     "a choice in an array": ('"cutout"]', "«\"cutuot\"»]", "E-value", "Did you mean 'cutout'?"),
+    "a phase without a length": ("[[phase]]\nimages = 2_000\n", "«[[phase]]»\n", "E-value", "Write images = VALUE, or steps = VALUE."),
     "a size that the data cannot have": ("resolution = 64", "resolution = «2»", "E-value", ""),
-    "a phase with two lengths": ('[[phase]]\nimages = 2_000', '«[[phase]]»\nimages = 2_000\nsteps = 3', 'E-value', 'Change one of the keys'),
+    "a phase with two lengths": ('[[phase]]\nimages = 2_000', '«[[phase]]»\nimages = 2_000\nsteps = 3', 'E-value', 'Take `images` or `steps` away.'),
     # Missing
     "no batch": ("[[phase]]\nimages = 2_000\nbatch = 8", "«[[phase]]»\nimages = 2_000", "E-missing", "Write batch = VALUE."),
     "no rate of one player": ("{ generator = 2e-4, critic = 4e-4 }", "«{ generator = 2e-4 }»", "E-missing", "Write critic = VALUE."),
     "an item too few": ("betas = [0.0, 0.99]", "betas = «[0.0]»", "E-missing", "Write one more item."),
+    "no item": ("betas = [0.0, 0.99]", "betas = «[]»", "E-missing", "Write 2 more items."),
     "no path": ("[data.atelier]\nresolution = 64", "«[data.folder]»\nresolution = 64", "E-missing", "Write path = VALUE."),
     "no trainer": (
         GOOD,
@@ -132,7 +141,7 @@ ONE = {
     "no phase": (GOOD, "«t»itle" + GOOD[5 : GOOD.index("[[phase]]")], "E-missing", "Write [[phase]]"),
     # Components
     "a loss, misspelt": ("[losses.non-saturating]", "[losses.«non-saturatng»]", "E-component", "'non-saturating'"),
-    "a generator, misspelt": ("[generator.dcgan]", "[generator.«dgcan»]", "E-component", "Did you mean 'dcgan'?"),
+    "a generator, misspelt": ("[generator.dcgan]", "[generator.«dgcan»]", "E-component", "Did you mean 'dcgan'"),
     "a component of another kind": ("[metrics.swd]", "[metrics.«dcgan»]", "E-component", "write [generator.dcgan]"),
     "nothing is near": ("[metrics.swd]", "[metrics.«beauty»]", "E-component", "No installed plugin provides it; there is 'diversity'"),
     "of a distribution that is absent": ("[metrics.swd]", "[metrics.«\"artgen-weave:beauty\"»]", "E-component", "pip install artgen-weave"),
@@ -172,6 +181,10 @@ ONE = {
     "a header without its end": ("[generator.dcgan]", "«[generator.dcgan»", "E-syntax", "Write [generator.dcgan]."),
     "a header without its beginning": ("[generator.dcgan]", "«generator.dcgan]»", "E-syntax", "Write [generator.dcgan]."),
     "a header of two words": ("[generator.dcgan]", "«[generator dcgan]»", "E-syntax", "Write [generator.dcgan]."),
+    "a Cyrillic letter in a header": ("[generator.dcgan]", "[generator.«d\u0441gan»]", "E-syntax", "Did you mean dcgan?"),
+    "an invisible letter in a header": ("[generator.dcgan]", "[generator.«dcgan\u200b»]", "E-syntax", "Did you mean dcgan?"),
+    "other letters in a header": ("[metrics.swd]", "[metrics.«größe»]", "E-syntax", "stands in quotes."),
+    "a Cyrillic letter in a key": ("width = 32", "w«\u0456dth» = 32", "E-syntax", "Did you mean width?"),
     "one bracket too few": ("[metrics.swd]", "[metrics.swd]\n«[[metrics.kid]»", "E-syntax", "Write [[metrics.kid]]."),
     "the wrong bracket": ("[metrics.swd]", "«(metrics.swd)»", "E-syntax", "a [table]"),
     "an array without its end": ('policy = ["color", "cutout"]', 'policy = «["color", "cutout"»', "E-syntax", "Close it with ]."),
@@ -249,6 +262,12 @@ ARGUMENTS = {
     "text without its end": ("title=«\"Faces»", "E-set", 'Close it with "'),
     "part of an array": ("«phase».images=5", "E-set", "--set 'phase=[{images = 5, batch = 16, resolution = 32}, {images"),
     "one of an array": ("«phase».1.images=5", "E-set", "{images = 5, batch = 8}]'."),
+    "a phase that is none": ("«phase».7.images=5", "E-set", "--set 'phase=[{images = 1000, batch = 16, resolution = 32}, {images = 2000, batch = 8}]'."),
+    "a number for one of an array": ("«phase».0=5", "E-set", "--set 'phase=[{images = 1000, batch = 16, resolution = 32}, {images = 2000, batch = 8}]'."),
+    "an unknown key of an array": ("«phase».widht=5", "E-set", "--set 'phase=[{images = 1000, batch = 16, resolution = 32}, {images = 2000, batch = 8}]'."),
+    "the other length of a phase": ("«phase».1.steps=5", "E-set", "{batch = 8, steps = 5}]'."),
+    "a number for the phases": ("phase=«5»", "E-type", "Write all phases: --set 'phase=[{"),
+    "True": ("data.atelier.mirror=«True»", "E-type", "Write true."),
     "of a device": ("«on».cpu.run.precision=fp32", "E-key", "Write it into the recipe."),
     "a phase that lacks something": ("phase=[«{images=5}»]", "E-missing", "Write batch = VALUE."),
     "of an option": ("generator.dcgan=«3»", "E-type", "Write [generator.dcgan]"),
@@ -365,6 +384,33 @@ def test_syntax_errors_of_every_file(faults):
     assert places(syntax) == [("E-syntax", "first.toml", 1, 3), ("E-syntax", "second.toml", 1, 3)]
     rest = [fault for fault in found if fault.code in ("E-key", "E-component")]
     assert [(fault.file, fault.line) for fault in rest] == [("recipe.toml", 2), ("first.toml", 2), ("second.toml", 2)]
+
+
+def test_a_parent_that_cannot_be_read_is_named_with_what_extends_it(faults, tmp_path):
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe" + GOOD.encode("utf-16-le"))
+    [fault] = faults("extends = 'binary.toml'\n")
+    assert str(fault).splitlines()[-1] == "  extended by: recipe.toml"
+
+
+def test_what_is_misplaced_hides_only_what_it_would_be(faults):
+    misplaced = GOOD.replace("width = 32", "mirror = true")
+    without = misplaced[: misplaced.index("[[phase]]")]
+    assert [fault.code for fault in faults(without)] == ["E-missing", "E-key"]
+    assert [fault.code for fault in faults(misplaced.replace("batch = 8", ""))] == ["E-key", "E-missing"]
+    fade = misplaced.replace("mirror = true", "fade = 0.5")
+    assert [fault.code for fault in faults(fade.replace("batch = 8", ""))] == ["E-key", "E-missing"]
+    batch = misplaced.replace("mirror = true", "batch = 8")
+    assert [fault.code for fault in faults(batch.replace("batch = 8\n\n[metrics", "[metrics"))] == ["E-key"]
+
+
+@pytest.mark.parametrize("text", ['{"title": "x"}', "title: x\n", "\x89PNG\n\x1a\n", GOOD.replace("\n", "\r")])
+def test_of_what_is_no_toml_nothing_is_said_to_be_missing(faults, text):
+    assert {fault.code for fault in faults(text, newline="")} == {"E-syntax"}
+
+
+def test_unreadable_numbers_are_told_without_python(faults):
+    [fault] = faults(GOOD.replace("seed = 7", "seed = " + "9" * 5000))
+    assert (fault.code, fault.cause) == ("E-limit", "a number has thousands of digits")
 
 
 def test_of_a_parent_that_cannot_be_read_nothing_is_said_to_be_missing(faults, tmp_path):

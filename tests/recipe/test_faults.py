@@ -79,7 +79,7 @@ ONE_FAULT = {
     ),
     "phase too small": ("resolution = [16, 12]", "resolution = 2", "phase.1.resolution", "resolution 2 is outside", ""),
     "phase of three sides": ("[16, 12]", "[1, 2, 3]", "phase.1.resolution", "array of 2 or fewer", ""),
-    "phase of one side": ("[16, 12]", "[64]", "phase.1.resolution.1", "item 1 of the array is required", ""),
+    "phase of one side": ("[16, 12]", "[64]", "phase.1.resolution.1", "the array has 1 item, 2 are needed", ""),
     "phase too long": ("steps = 7", "steps = 1000000000000", "phase.1.steps", "more than 10^12 pictures", ""),
     "fade over one": ("fade = 0.5", "fade = 1.5", "phase.1.fade", "expected 1 or less, found 1.5", ""),
     "data out of bounds": ("resolution = [32, 24]", "resolution = 2", "data.painted.resolution", "2 is outside", ""),

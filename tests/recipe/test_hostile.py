@@ -60,7 +60,7 @@ HOSTILE = {
     "many syntax errors": (b"a b\n" * 2**18, "expected '=' behind the key"),
     "some syntax errors": (b"a b\n" * 2**13, "expected '=' behind the key"),
     "many empty tables": (b"".join(b"[[a]]\n" for _ in range(20_000)), "more than 10000 values"),
-    "digits without end": (b"seed = " + b"9" * 60_000, "integer string"),
+    "digits without end": (b"seed = " + b"9" * 60_000, "a number has thousands of digits"),
     "terminal escapes in a key": (rb'"a\u001B[2Jb" = 1', "cannot be printed"),
     "code": (RECIPE.replace("[generator.conv]", "[generator.'os:system']").encode(), "no plugin provides"),
     "code in use": (RECIPE.replace("width = 8", "use = '__import__(\"os\")'").encode(), "no plugin provides"),
@@ -82,6 +82,16 @@ def test_a_pipe_is_refused_without_waiting(tmp_path):
     assert "no regular file" in refused(tmp_path / "recipe.toml")
 
 
+def test_a_file_that_waits_although_it_says_it_is_regular(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "recipe.toml")
+    writer = os.open(tmp_path / "recipe.toml", os.O_RDWR)  # so that a reader would wait for it
+    monkeypatch.setattr("artgen.recipe.source.stat.S_ISREG", lambda mode: True)
+    try:
+        assert "it waits for something to read" in refused(tmp_path / "recipe.toml")
+    finally:
+        os.close(writer)
+
+
 @pytest.mark.parametrize("path", ["/dev/zero", "/dev/stdin", ".", "", "a\0b", "x" * 10_000, "nowhere/x.toml", "\udc80"])
 def test_what_is_no_recipe(path):
     assert refused(path)
@@ -98,7 +108,7 @@ def test_a_file_that_may_not_be_read(tmp_path):
 def test_links_in_a_circle(tmp_path):
     (tmp_path / "a.toml").symlink_to(tmp_path / "b.toml")
     (tmp_path / "b.toml").symlink_to(tmp_path / "a.toml")
-    assert refused(tmp_path / "a.toml")
+    assert "the links to this file go round in a circle" in refused(tmp_path / "a.toml")
 
 
 def test_a_circle_of_recipes(tmp_path):

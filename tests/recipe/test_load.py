@@ -266,3 +266,10 @@ def test_checking_loads_no_heavy_package():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_extends_knows_the_home_folder(load, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "base.toml").write_text(RECIPE)
+    assert load("extends = '~/base.toml'\nseed = 9\n").seed == 9
