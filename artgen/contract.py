@@ -11,7 +11,7 @@ from typing import Any, get_args
 import artgen
 from artgen.components import Component, DataOptions, Kind, LossOptions, Options, Side
 from artgen.errors import PluginError
-from artgen.hookspecs import API_VERSION, MARKED, OLDEST_API_VERSION, OPTIONAL, Events
+from artgen.hookspecs import API_VERSION, MARKED, OLDEST_API_VERSION, OPTIONAL, Events, Registration
 
 HOOK_KINDS: dict[str, Kind] = {
     "artgen_generators": "generator",
@@ -81,12 +81,22 @@ def checked_hooks(plugin: object) -> tuple[str, ...]:
                 )
             if parameter.default is not parameter.empty:
                 raise PluginError(f"{hook}: argument '{parameter.name}' has a default; remove it")
+            if parameter.name not in (known := _arguments(hook)):
+                near = get_close_matches(parameter.name, known, n=1)
+                advice = f"did you mean '{near[0]}'?" if near else f"it may take {', '.join(known) or 'none'}"
+                raise PluginError(f"{hook}: unknown argument '{parameter.name}'; {advice}")
         if getattr(function, OPTIONAL, False) and hook not in EVENTS:
             raise PluginError(f"{hook}: only a hook that listens to a run can be optional")
         hooks.append(hook)
     if not hooks:
         raise PluginError("it implements no hook: mark its functions with @artgen.hookimpl")
     return tuple(sorted(hooks))
+
+
+def _arguments(hook: str) -> list[str]:
+    """What an implementation of a hook may ask for."""
+    specification = getattr(Events if hook in EVENTS else Registration, hook)
+    return [*inspect.signature(specification).parameters][1:]  # without self
 
 
 def checked_components(answer: object, hook: str, others: Sequence[Component]) -> list[Component]:

@@ -6,6 +6,7 @@ already loaded are looked at, so a look costs microseconds, and no command loads
 
 from __future__ import annotations
 
+import operator
 import os
 import sys
 import threading
@@ -18,6 +19,7 @@ from operator import attrgetter, methodcaller
 from typing import Any
 
 from artgen.errors import PluginError, StoppedError
+from artgen.excerpt import printable
 
 PATIENCE_SECONDS = 3.0
 """After so long, whoever waits is told for which plugin."""
@@ -40,6 +42,10 @@ def _set(path: str) -> Callable[[Any, Any], object]:
 
 def _call(name: str) -> Callable[[Any, Any], object]:
     return lambda module, value: attrgetter(name)(module)(value)
+
+
+def _put_list(name: str) -> Callable[[Any, Any], object]:
+    return lambda module, value: operator.setitem(getattr(module, name), slice(None), value)
 
 
 def _handlers(signal: Any) -> dict[int, Any]:
@@ -125,6 +131,9 @@ _DRAWS = (
 _FLAGS = (
     _Thing("sys.stdout", "sys", attrgetter("stdout"), _set("stdout")),
     _Thing("sys.stderr", "sys", attrgetter("stderr"), _set("stderr")),
+    _Thing("sys.excepthook", "sys", attrgetter("excepthook"), _set("excepthook")),
+    _Thing("sys.path", "sys", lambda sys: [*sys.path], _put_list("path")),
+    _Thing("sys.argv", "sys", lambda sys: [*sys.argv], _put_list("argv")),
     _Thing("environment variables that torch reads", "os", _variables, _put_variables),
     _Thing("the recursion limit", "sys", methodcaller("getrecursionlimit"), _call("setrecursionlimit")),
     _Thing("logging.disable", "logging", attrgetter("root.manager.disable"), _set("root.manager.disable")),
@@ -224,6 +233,30 @@ def restored(*, draws: bool = True) -> Iterator[list[str]]:
             changed += watch.undo()
 
 
+_lingering: list[threading.Thread] = []
+
+
+@contextmanager
+def watched_threads() -> Iterator[list[str]]:
+    """Remember the threads that the body leaves behind and for which Python would wait at its end.
+
+    Yields:
+        A list; when the body is over, it holds their names.
+    """
+    before, names = set(threading.enumerate()), list[str]()
+    try:
+        yield names
+    finally:
+        left = [thread for thread in threading.enumerate() if thread not in before and not thread.daemon]
+        _lingering.extend(left)
+        names += [thread.name for thread in left]
+
+
+def threads_linger() -> bool:
+    """Whether one of those threads still runs."""
+    return any(thread.is_alive() for thread in _lingering)
+
+
 def asked_to_stop(error: BaseException, outer: BaseException | None = None) -> BaseException | None:
     """The signal of a user that lies behind an error, which is then nobody's fault; `outer` was there before."""
     link: BaseException | None = error
@@ -264,6 +297,10 @@ def patience(say: Callable[[str], object]) -> Iterator[Callable[[str], None]]:
 
 def cause_of(error: BaseException, file: str = "") -> str:
     """One line that says what was raised, and where: in the plugin's own code, if `file` says where that is."""
+    return printable(_cause_of(error, file))
+
+
+def _cause_of(error: BaseException, file: str) -> str:
     if isinstance(error, PluginError):  # a refusal of artgen, which says where by itself
         return error.cause
     notes = len(getattr(error, "__notes__", ()))

@@ -27,8 +27,9 @@ from artgen import hookspecs
 from artgen.components import Component, Kind
 from artgen.contract import EVENTS, HOOK_KINDS, checked_api, checked_components, checked_hooks
 from artgen.errors import PluginError
+from artgen.excerpt import printable
 from artgen.hookspecs import OPTIONAL
-from artgen.isolation import Watch, asked_to_stop, cause_of, patience
+from artgen.isolation import Watch, asked_to_stop, cause_of, patience, watched_threads
 from artgen.sources import (
     FILE,
     GROUP,
@@ -162,10 +163,10 @@ class Plugins:
         with redirect_stdout(sys.stderr), patience(_tell_waiting) as begin:
             watch = Watch()
             for source in found:
-                begin(f"'{source.name}' ({source.distribution} {source.version})")
                 info = PluginInfo(
                     name=source.name, distribution=source.distribution, version=source.version, origin=source.origin
                 )
+                begin(info.described)
                 if source in refused:
                     cause = "ARTGEN_DISABLE_PLUGINS names it"
                     self.plugins.append(replace(info, state="blocked", cause=cause, file=source.file()))
@@ -182,6 +183,7 @@ class Plugins:
                 file = str(getattr(plugin, "__file__", None) or "")
                 info = PluginInfo(name=name, distribution=IN_PROCESS, file=file, origin="in process")
                 self.plugins.append(self._add(info, plugin, watch))
+        self.plugins = [self._with_shared_names(plugin) for plugin in self.plugins]
         every = {name for plugin in self.plugins for name in (plugin.name, plugin.distribution)}
         self.remarks = tuple(
             f"ARTGEN_DISABLE_PLUGINS names '{name}', which is no plugin and no distribution that has one"
@@ -209,7 +211,9 @@ class Plugins:
             plugin, component = usable[0]
             if component.deprecated and id(component) not in self._told:
                 self._told.add(id(component))
-                _log.warning("%s '%s' of %s is deprecated: %s", kind, name, plugin.described, component.deprecated)
+                _log.warning(
+                    "%s '%s' of %s is deprecated: %s", kind, name, plugin.described, printable(component.deprecated)
+                )
             return component
         if usable:
             owners = " and ".join(plugin.described for plugin, _ in usable)
@@ -238,11 +242,16 @@ class Plugins:
         """Whether somebody who says `name` means this plugin: its name, distribution, or `distribution:name`."""
         return plain(name) in _names(plugin)
 
-    def event(self, name: str, **given: Any) -> None:
+    def event(self, name: str, *, signals_raise: bool = True, **given: Any) -> None:
         """Tell every listener of an event hook; each is told, whatever another does.
 
         An optional listener that raises is reported and from then on muted. Global state that one changes is put back
         and reported once. A signal that arrives meanwhile goes its way.
+
+        Args:
+            name: Of the hook.
+            signals_raise: Whether a signal raises; if it is only noted, a KeyboardInterrupt is the listener's own.
+            given: What the hook hands over.
 
         Raises:
             PluginError: A listener raised that is not optional; names plugin, version, file and hook.
@@ -259,20 +268,20 @@ class Plugins:
                 values = [
                     dict(given[key]) if isinstance(given[key], dict) else given[key] for key in listener.arguments
                 ]
-                if failure := self._tell(listener, values, watch):
+                if failure := self._tell(listener, values, watch, signals_raise):
                     failures.append(failure)
         for failure in failures[1:]:
             _log.error("%s", failure)
         if failures:
             raise failures[0]
 
-    def _tell(self, listener: _Listener, values: list[Any], watch: Watch) -> PluginError | None:
+    def _tell(self, listener: _Listener, values: list[Any], watch: Watch, signals_raise: bool) -> PluginError | None:
         """Tell one listener; its fault, if it must not have one."""
         plugin, outer = listener.plugin, sys.exception()
         try:
             listener.function(*values)
         except BaseException as error:
-            if stop := asked_to_stop(error, outer):
+            if signals_raise and (stop := asked_to_stop(error, outer)):
                 raise stop from None
             cause = cause_of(error, plugin.file)
             if listener.optional:
@@ -301,6 +310,16 @@ class Plugins:
             for component in plugin.components
             if (component.kind, component.name) == (kind, name)
         ]
+
+    def _with_shared_names(self, plugin: PluginInfo) -> PluginInfo:
+        """A plugin, warned of components whose names other plugins have too."""
+        for component in plugin.components if plugin.usable else ():
+            claims = self._claims(component.kind, component.name, "")
+            others = [other.described for other, one in claims if other.usable and one is not component]
+            if others:
+                shared = f"{component.kind} '{component.name}' is also provided by {' and '.join(others)}"
+                plugin = _warned(plugin, f"{shared}; recipes must write '{self._full_name(plugin, component)}'")
+        return plugin
 
     def _full_name(self, plugin: PluginInfo, component: Component) -> str:
         """The shortest name with an owner that means this component alone."""
@@ -333,6 +352,13 @@ class Plugins:
 
     def _load(self, info: PluginInfo, source: Source, watch: Watch) -> PluginInfo:
         """Import a plugin, then register it."""
+        with watched_threads() as threads:
+            info = self._import(info, source, watch)
+        if threads:
+            info = _warned(info, f"its import leaves threads running that are no daemons: {_listed(threads)}")
+        return info
+
+    def _import(self, info: PluginInfo, source: Source, watch: Watch) -> PluginInfo:
         absent = [name for name in _HEAVY if name not in sys.modules]
         begun, plugin, error = time.perf_counter(), None, None
         try:
@@ -363,8 +389,8 @@ class Plugins:
         hook = ""
         try:
             if self._manager.is_registered(plugin):
-                earlier = str(self._manager.get_name(plugin)).partition("#")[0]
-                raise PluginError(f"the same module is already loaded as {earlier}")
+                number = str(self._manager.get_name(plugin)).rpartition("#")[2]
+                raise PluginError(f"the same module is already loaded as {self.plugins[int(number)].described}")
             info = replace(info, api=checked_api(getattr(plugin, "ARTGEN_API", 1)))
             info = replace(info, hooks=checked_hooks(plugin))
             with warnings.catch_warnings():
@@ -422,6 +448,9 @@ def load_plugins(extra: tuple[object, ...] = ()) -> Plugins:
     plugins = Plugins(extra, files=files, blocked=blocked)
     for remark in plugins.remarks:
         _log.warning("%s", remark)
+    for plugin in plugins.plugins:
+        if plugin.state == "broken" and plugin.distribution == FILE:  # somebody asked for this very file
+            _log.warning("the plugin %s is broken and left out: %s", plugin.file, plugin.cause)
     if os.environ.get("ARTGEN_STRICT_PLUGINS", "0").strip() not in ("", "0"):
         faults = [f"{plugin.described}: {fault}" for plugin in plugins.plugins for fault in plugin.faults]
         if faults or plugins.remarks:

@@ -166,6 +166,8 @@ def _import_file(path: str, name: str) -> ModuleType:
         raise PluginError("there is no such file")
     if not path.endswith(".py"):
         raise PluginError("a plugin's file ends in .py")
+    if name == "__init__":
+        return _loaded_package(path)
     if not name.isidentifier() or keyword.iskeyword(name):
         raise PluginError(f"'{name}' is no name of a Python module; rename the file, to {_module_name(name)}.py say")
     taken = _module_of(name)
@@ -186,6 +188,20 @@ def _import_file(path: str, name: str) -> ModuleType:
         raise
     _imported.add(name)
     return module
+
+
+def _loaded_package(path: str) -> ModuleType:
+    """The package of an `__init__.py`, if it is also installed and was imported as that.
+
+    Raises:
+        PluginError: It was not; by itself the file would be no package.
+    """
+    end = os.path.join(os.path.basename(os.path.dirname(path)), "__init__.py")  # noqa: PTH118, PTH119, PTH120  # strings
+    for module in [*sys.modules.values()]:
+        spec = getattr(module, "__spec__", None)
+        if isinstance(spec, ModuleSpec) and (spec.origin or "").endswith(end) and _is_of(spec, path):
+            return module
+    raise PluginError("it is part of a package, and no single file; install the package: `pip install -e FOLDER`")
 
 
 def _module_of(name: str) -> ModuleType | ModuleSpec | None:

@@ -51,6 +51,7 @@ ZOO = {
     "strange": Case("class Odd(BaseException): pass\nraise Odd('odd')\n", "broken", "Odd: odd", line=2),
     "cancelled": Case("import asyncio\nraise asyncio.CancelledError\n", "broken", "CancelledError", line=2),
     "recursion": Case("def f(): f()\nf()\n", "broken", "RecursionError"),
+    "escapes": Case("raise ValueError('a\\x1b[2Jb')\n", "broken", r"ValueError: a\\x1b\[2Jb", line=1),
     "speechless": Case("class Odd(Exception):\n    def __str__(self): 1 / 0\nraise Odd\n", "broken", "Odd", line=3),
     # what is in it
     "empty": Case("x = 1\n", "broken", "it implements no hook: mark its functions with @artgen.hookimpl"),
@@ -58,7 +59,12 @@ ZOO = {
     "unknown-hook": Case(
         HEAD + "@hookimpl\ndef artgen_loses(): return []\n", "broken", "did you mean artgen_losses", "artgen_loses"
     ),
-    "signature": Case(HEAD + "@hookimpl\ndef artgen_saved(foldr): pass\n", "broken", "foldr", "artgen_saved"),
+    "signature": Case(
+        HEAD + "@hookimpl\ndef artgen_saved(foldr): pass\n",
+        "broken",
+        "unknown argument 'foldr'; did you mean 'folder'",
+        "artgen_saved",
+    ),
     "keyword-only": Case(
         HEAD + "@hookimpl\ndef artgen_saved(*, folder): pass\n", "broken", "'folder' is keyword-only", "artgen_saved"
     ),
@@ -160,6 +166,21 @@ ZOO = {
         r"import changed the recursion limit \(\d+ -> 200\)",
         where="warnings",
     ),
+    "path": Case("import sys\nsys.path.clear()\n" + HEAD + LISTENS, "healthy", "changed sys.path", where="warnings"),
+    "argv": Case(
+        "import sys\nsys.argv.append('x')\n" + HEAD + LISTENS, "healthy", "changed sys.argv", where="warnings"
+    ),
+    "excepthook": Case(
+        "import sys\nsys.excepthook = print\n" + HEAD + LISTENS, "healthy", "changed sys.excepthook", where="warnings"
+    ),
+    "thread": Case(
+        "import threading, time\nthreading.Thread(target=lambda: time.sleep(1e6), name='endless').start()\n"
+        + HEAD
+        + LISTENS,
+        "healthy",
+        "leaves threads running that are no daemons: 'endless'",
+        where="warnings",
+    ),
     "deprecated": Case(
         HEAD + "@hookimpl\ndef artgen_generators(): return [component('old', deprecated=\"use 'new' instead\")]\n",
         "healthy",
@@ -188,26 +209,28 @@ ZOO = {
         where="check",
     ),
     "no-factory": Case(
-        HEAD + "@hookimpl\ndef artgen_generators(): return [component('x', factory='zoo_no_factory:Nothing')]\n",
+        HEAD
+        + "@hookimpl\ndef artgen_generators(): return [component('no-factory', factory='zoo_no_factory:Nothing')]\n",
         "healthy",
-        "generator 'x': zoo_no_factory:Nothing cannot be imported: AttributeError",
+        "generator 'no-factory': zoo_no_factory:Nothing cannot be imported: AttributeError",
         where="check",
     ),
     "factory-exits": Case(
-        HEAD + "@hookimpl\ndef artgen_generators(): return [component('x', factory='zoo_exits:Made')]\n",
+        HEAD + "@hookimpl\ndef artgen_generators(): return [component('factory-exits', factory='zoo_exits:Made')]\n",
         "healthy",
-        "generator 'x': zoo_exits:Made cannot be imported: SystemExit: 3",
+        "generator 'factory-exits': zoo_exits:Made cannot be imported: SystemExit: 3",
         where="check",
     ),
     "uncallable": Case(
-        HEAD + "@hookimpl\ndef artgen_generators(): return [component('x', factory='zoo_uncallable:HEAD')]\nHEAD = 1\n",
+        HEAD + "@hookimpl\ndef artgen_generators(): return [component('uncallable', factory='zoo_uncallable:HEAD')]\n"
+        "HEAD = 1\n",
         "healthy",
         "zoo_uncallable:HEAD is int, which cannot be called",
         where="check",
     ),
     "odd-options": Case(
         HEAD + "class Odd(Options):\n    model_config = {'arbitrary_types_allowed': False}\n    x: 'NoSuchType' = 1\n"
-        "@hookimpl\ndef artgen_generators(): return [component('x', options=Odd)]\n",
+        "@hookimpl\ndef artgen_generators(): return [component('odd-options', options=Odd)]\n",
         "healthy",
         "Odd cannot be built: .*NoSuchType",
         where="check",
@@ -336,9 +359,14 @@ def test_names_that_clash(listed):
         assert listed[distribution]["cause"] == "the plugin name 'zoo-clash' is used by 'zoo-first', 'zoo-second'"
 
 
+def test_a_broken_plugin_listens_to_nothing(listed):
+    assert listed["zoo-signature"]["listens"] == {}
+    assert listed["zoo-path"]["listens"] == {"artgen_saved": "required"}
+
+
 def test_one_module_twice(listed):
     assert listed["zoo-chatty"]["state"] == "healthy"
-    assert listed["zoo-again"]["cause"] == "the same module is already loaded as zoo-chatty:zoo-chatty"
+    assert listed["zoo-again"]["cause"] == "the same module is already loaded as 'zoo-chatty' (zoo-chatty 1.2)"
 
 
 def test_entry_points_that_lead_nowhere(listed):

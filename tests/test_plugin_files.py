@@ -160,3 +160,15 @@ def test_another_file_of_the_same_name_may_follow_in_one_process(write):
     for folder in ("a", "b"):
         use_files([write(f"{folder}/weave.py", WEAVE.replace("Threads", folder))])
         assert load_plugins().component("features", "weave").summary == folder
+
+
+def test_the_init_of_a_package_is_no_single_file(write):
+    [plugin] = only(write("package/__init__.py")).plugins
+    assert (plugin.state, "install the package" in plugin.cause) == ("broken", True)
+
+
+def test_the_init_of_an_installed_package_is_the_same_module():
+    import artgen_dense
+
+    found = Plugins(files={artgen_dense.__file__: "--plugin"})
+    assert "the same module is already loaded as 'dense' (artgen " in one(found, "__init__").cause

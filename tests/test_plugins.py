@@ -69,7 +69,10 @@ BROKEN = {
         "@hookimpl\ndef artgen_loses(): return []",
         "unknown hook artgen_loses; did you mean artgen_losses?",
     ),
-    "unknown argument": ("@hookimpl\ndef artgen_saved(foldr): pass", "foldr"),
+    "unknown argument": (
+        "@hookimpl\ndef artgen_saved(foldr): pass",
+        "unknown argument 'foldr'; did you mean 'folder'?",
+    ),
     "keyword-only": ("@hookimpl\ndef artgen_saved(*, folder): pass", "argument 'folder' is keyword-only"),
     "variadic": ("@hookimpl\ndef artgen_saved(**all): pass", "argument 'all' is keyword-only or variadic"),
     "default": ("@hookimpl\ndef artgen_saved(folder=None): pass", "argument 'folder' has a default"),
@@ -553,3 +556,28 @@ def test_what_the_import_of_a_factory_changes_is_undone_and_told(install, tmp_pa
         "generator 'toy' of the plugin 'zoo_toy' (artgen-zoo-toy 1.2): the import of zoo_code:Toy changed"
         in caplog.text
     )
+
+
+def test_a_component_name_that_two_plugins_have_is_warned_of(install):
+    install("zoo_one", TOY)
+    install("zoo_two", TOY)
+    plugins = Plugins()
+    plugin = one(plugins, "zoo_one")
+    assert plugin.state == "healthy"
+    assert plugin.warnings == (
+        "generator 'toy' is also provided by 'zoo_two' (artgen-zoo-two 1.2); recipes must write 'artgen-zoo-one:toy'",
+    )
+    assert "'zoo_one' (artgen-zoo-one 1.2)" in one(plugins, "zoo_two").warnings[0]
+
+
+def test_where_signals_are_only_noted_an_interrupt_is_the_listeners_own():
+    class Listener:
+        @hookimpl
+        def artgen_saved(self):
+            raise KeyboardInterrupt
+
+    plugins = Plugins((Listener(),), points=())
+    with pytest.raises(PluginError, match="artgen_saved failed: KeyboardInterrupt"):
+        plugins.event("artgen_saved", signals_raise=False, folder=None, checkpoint=None, images=1)
+    with pytest.raises(KeyboardInterrupt):
+        plugins.event("artgen_saved", folder=None, checkpoint=None, images=1)

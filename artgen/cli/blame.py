@@ -12,7 +12,7 @@ from artgen.plugins import Plugins, load_plugins
 _TRACEBACK = "The same command with --debug shows the traceback"
 
 
-def blamed(error: Exception) -> ArtgenError:
+def blamed(error: BaseException) -> ArtgenError:
     """One message for an error that is no `ArtgenError`; names the component or plugin in whose code it was raised."""
     said = " ".join(traceback.format_exception_only(error)[-1].split())
     frames = list(traceback.walk_tb(error.__traceback__))

@@ -34,7 +34,9 @@ def record(plugin: PluginInfo, components: Sequence[Component] | None = None) ->
         "import_seconds": round(plugin.import_seconds, 6),
         "hooks": list(plugin.hooks),
         "listens": {
-            hook: "optional" if hook in plugin.optional_hooks else "required" for hook in plugin.hooks if hook in EVENTS
+            hook: "optional" if hook in plugin.optional_hooks else "required"
+            for hook in plugin.hooks
+            if hook in EVENTS and plugin.usable
         },
         "components": [_component(one) for one in (plugin.components if components is None else components)],
     }

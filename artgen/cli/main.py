@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import traceback
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
@@ -71,8 +72,20 @@ def artgen(debug: bool) -> None:
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run the command line; turn faults into one message and the exit code of `artgen.errors`."""
+    code = _run()
+    isolation = sys.modules.get("artgen.isolation")  # not there if no plugin was loaded
+    if isolation is not None and isolation.threads_linger():  # those of a plugin's import, which may never end
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run the command line; tell faults, and return the exit code."""
     # Starting makes many objects that stay: seven times fewer looks for garbage among them save 10 ms.
     gc.set_threshold(5_000)
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # pydantic asks every installed package for some
@@ -81,31 +94,39 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         code = artgen(arguments, standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
+        return code if isinstance(code, int) else 0
     except ArtgenError as error:
-        _fail(error, debug)
+        return _fail(error, debug)
     except click.exceptions.Abort:
-        sys.exit(130)
+        return 130
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
     except BrokenPipeError:  # `artgen recipe show | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except Exception as error:  # nobody foresaw it: a fault of a plugin, or of artgen
+        return 1
+    except (Exception, SystemExit) as error:  # nobody foresaw it: a fault of a plugin, or of artgen
+        if _of_click(error):
+            raise
         from artgen.cli.blame import blamed
 
-        _fail(blamed(error), debug)
+        return _fail(blamed(error), debug)
 
 
-def _fail(error: ArtgenError, debug: bool) -> NoReturn:
-    """End the process with one message; with `debug`, after the traceback."""
+def _of_click(error: BaseException) -> bool:
+    """Whether it is the way in which click ends after it completed a word for a shell."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return isinstance(error, SystemExit) and str(frames[-1].f_globals.get("__name__")).startswith("click.")
+
+
+def _fail(error: ArtgenError, debug: bool) -> int:
+    """Tell an error, with `debug` after the traceback, and return its exit code."""
     if debug:
         traceback.print_exception(error)
     colour = False if os.environ.get("NO_COLOR") else None  # None: where stderr is a terminal
     click.secho("error: ", err=True, nl=False, fg="red", bold=True, color=colour)
     click.echo(_coloured(str(error)), err=True, color=colour)
-    sys.exit(error.exit_code)
+    return error.exit_code
 
 
 def _coloured(text: str) -> str:

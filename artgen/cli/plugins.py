@@ -10,6 +10,7 @@ import click
 
 from artgen.cli.options import plugin_option
 from artgen.cli.scaffold import new
+from artgen.excerpt import printable
 
 if TYPE_CHECKING:
     from artgen.components import Component
@@ -41,7 +42,7 @@ def ls(as_json: bool) -> None:
         raise PluginError("no plugin is installed", remedy=NOT_INSTALLED)
     else:
         for plugin in found.plugins:
-            click.echo("\n".join(in_short(plugin)))
+            click.echo(printable("\n".join(in_short(plugin))))
     if refusal is not None:
         raise refusal
 
@@ -62,7 +63,7 @@ def show(name: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([record(plugin, components) for plugin, components in shown], indent=1))
     else:
-        click.echo("\n\n".join("\n".join(in_full(plugin, components)) for plugin, components in shown))
+        click.echo(printable("\n\n".join("\n".join(in_full(plugin, components)) for plugin, components in shown)))
     if refusal is not None:
         raise refusal
 
@@ -99,9 +100,9 @@ def check(names: tuple[str, ...], as_json: bool) -> None:
         for one in looked:
             state = one.plugin.state if one.plugin.state != "healthy" or not one.faults else "faulty"
             line = head(one.plugin).removesuffix(one.plugin.state) + state
-            click.echo(f"{line}  {one.plugin.import_seconds * 1000:.1f} ms")
+            click.echo(printable(f"{line}  {one.plugin.import_seconds * 1000:.1f} ms"))
             for fault in one.faults:
-                click.echo(f"    {fault}")
+                click.echo(f"    {printable(fault)}")
             if one.faults and one.plugin.file:
                 click.echo(f"    {one.plugin.file}")
     faulty = [one.plugin for one in looked if one.faults]

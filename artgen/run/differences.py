@@ -12,7 +12,7 @@ _SHOWN = 12
 NOT_THERE = "not there"
 _NO_MATTER = {"command", "recipe_given", "recipe", "seed", "pieces", "plugins"}
 """Keys of a description that say nothing of a run's bits, or are compared by themselves."""
-_SAME = ("distribution", "version", "sha256")
+_SAME = ("distribution", "version", "code", "sha256")
 _Flat = dict[tuple[str | int, ...], str]
 
 
@@ -73,7 +73,9 @@ def edition(entry: Mapping[str, Any]) -> str:
     """Which plugin an entry of `plugins` means, for messages."""
     if entry.get("sha256"):
         return f"{entry['path']} (SHA-256 {entry['sha256'][:16]}...)"
-    return " ".join(str(entry[key]) for key in ("distribution", "version") if entry.get(key)) or "without a version"
+    code = f"(code {str(entry['code'])[:8]}...)" if entry.get("code") else ""
+    told = [*(str(entry[key]) for key in ("distribution", "version") if entry.get(key)), *([code] if code else [])]
+    return " ".join(told) or "without a version"
 
 
 def _flat(value: Any, path: tuple[str | int, ...] = ()) -> _Flat:
@@ -99,7 +101,7 @@ def _entries(plugins: Any) -> Iterator[tuple[str, dict[str, Any]]]:
             file = entry.get("file")
             yield (
                 name,
-                {key: entry.get(key) for key in ("distribution", "version", "used") if key in entry}
+                {key: entry.get(key) for key in ("distribution", "version", "code", "used") if key in entry}
                 | ({key: str(file.get(key)) for key in ("path", "sha256")} if isinstance(file, dict) else {}),
             )
         else:

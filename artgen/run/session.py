@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import math
+import sys
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, redirect_stdout, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,12 @@ def run_recipe(
         StoppedError: A signal came; a checkpoint was saved if training had begun.
         ArtgenError: Anything else that a user can mend; see `artgen.errors`.
     """
-    with distributed.process_group(device), listening() as stop, exhaustion(recipe.name, _LESS_MEMORY):
+    with (
+        distributed.process_group(device),
+        listening() as stop,
+        exhaustion(recipe.name, _LESS_MEMORY),
+        redirect_stdout(sys.stderr),  # what a plugin prints in a step mixes with no result
+    ):
         if distributed.rank() > 0:
             _train_along(recipe, out, device, workshop, stop)
             return None
@@ -148,7 +154,7 @@ def _sit(
     plugins.event("artgen_run_started", folder=folder)
     distributed.wait_for_all()
     with show_training(job, clock) as show:
-        upkeep = RunUpkeep(job, folder, plugins, show, clock.images if state else -1)
+        upkeep = RunUpkeep(job, folder, plugins, show, clock.images if state else -1, stop)
         with stop.deferred():
             clock = train(job, state, upkeep, lambda: stop.wanted)
             if clock.images < job.total_images:
@@ -156,6 +162,7 @@ def _sit(
                 raise stop.error()
     sheet = upkeep.preview(clock, "final")
     figures = upkeep.evaluate(clock)
+    upkeep.heed(clock)
     finite = {name: value if math.isfinite(value) else None for name, value in figures.items()}
     folder.store("figures.json", json.dumps(finite, indent=1).encode())
     return Finished(folder.path, sheet, figures, was_finished=False)
@@ -181,7 +188,7 @@ def try_recipe(recipe: Recipe, device: torch.device, workshop: Workshop) -> tupl
     Returns:
         What a run would need, and the scalars of that step.
     """
-    with exhaustion(recipe.name, _LESS_MEMORY):
+    with exhaustion(recipe.name, _LESS_MEMORY), redirect_stdout(sys.stderr):
         precision = choose_precision(recipe.run.precision, device)
         dataset = prepare_data(recipe, workshop)
         _tell_skipped(dataset)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import asdict
@@ -22,6 +23,7 @@ from artgen.run.evaluate import evaluate
 from artgen.run.loop import capture
 from artgen.run.pictures import given_for, make_pictures, settle
 from artgen.run.record import RunFolder
+from artgen.run.stopping import Stop
 from artgen.training import Clock
 
 Show = Callable[[Clock, dict[str, float]], None]
@@ -30,22 +32,28 @@ Show = Callable[[Clock, dict[str, float]], None]
 _RECORDS_A_RUN, _RECORD_IMAGES = 500, 10_000  # at least so many records, and at most so many images between two
 _REFUSALS_BORNE = 20
 _TRIAL_PICTURES = 16
+_log = logging.getLogger(__name__)
 
 
 class RunUpkeep:
     """Keeps the record of a run. It observes the job and never changes it."""
 
-    def __init__(self, job: Job, folder: RunFolder, plugins: Plugins, show: Show, saved_images: int) -> None:
+    def __init__(
+        self, job: Job, folder: RunFolder, plugins: Plugins, show: Show, saved_images: int, stop: Stop
+    ) -> None:
         self.job, self.folder, self.plugins, self.show = job, folder, plugins, show
+        self.stop = stop
         self.record_images = max(1, min(job.total_images // _RECORDS_A_RUN, _RECORD_IMAGES))
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, int] = {}
         self.saved_images = saved_images
+        self.fault: PluginError | None = None
 
     def at_phase(self, clock: Clock) -> None:
         if clock.images == 0:
             try_metrics(self.job)
             self.preview(clock)  # so that there is something to look at from the first minute on
+            self.heed(clock)
 
     def after_step(self, before: Clock, clock: Clock, scalars: dict[str, Tensor]) -> None:
         for name, value in scalars.items():
@@ -61,6 +69,7 @@ class RunUpkeep:
             self.save(clock)
         if not at_end and run.evaluate_images and _crossed(before, clock, run.evaluate_images):
             self.evaluate(clock)
+        self.heed(clock)
 
     def record(self, clock: Clock) -> None:
         """Bring the means since the last record to the host, write them down, show them.
@@ -75,8 +84,10 @@ class RunUpkeep:
             figures["refused_updates"] = refused
         self.folder.record({"images": clock.images, "steps": clock.steps, "phase": clock.phase} | figures)
         self.show(clock, figures)
-        self.tell(clock, "artgen_step_shown", scalars={"images": clock.images, "steps": clock.steps} | figures)
+        self.tell("artgen_step_shown", scalars={"images": clock.images, "steps": clock.steps} | figures)
         if refused > _REFUSALS_BORNE:
+            if self.fault is not None:
+                _log.error("%s", self.fault)
             culprits = [name for name, value in figures.items() if not math.isfinite(value)]
             raise DivergedError(
                 f"after {clock.images} images, {refused:.0f} updates had gradients that are not finite numbers"
@@ -90,7 +101,7 @@ class RunUpkeep:
         pictures = self.sample(self.job.recipe.run.preview_pictures, "preview", clock)
         sheet = self.folder.store(f"samples/{name or f'images-{clock.images:09d}'}.png", encode_png(grid(pictures)))
         if sheet is not None:
-            self.tell(clock, "artgen_previewed", sheet=sheet, images=clock.images)
+            self.tell("artgen_previewed", sheet=sheet, images=clock.images)
         return sheet
 
     def sample(self, count: int, purpose: str, clock: Clock) -> Tensor:
@@ -111,7 +122,7 @@ class RunUpkeep:
         self.folder.record({"images": clock.images, "steps": clock.steps, "phase": clock.phase} | figures)
         for name, sheet in sheets.items():
             self.folder.store(f"samples/{name}.png", encode_png(sheet.cpu().numpy()))
-        self.tell(clock, "artgen_evaluated", figures=figures, images=clock.images)
+        self.tell("artgen_evaluated", figures=figures, images=clock.images)
         return figures
 
     def save_unless_saved(self, clock: Clock) -> None:
@@ -119,25 +130,33 @@ class RunUpkeep:
         if clock.images != self.saved_images:
             self.record(clock)
             self.save(clock)
+            self.heed(clock)
 
     def save(self, clock: Clock) -> Path:
         """Commit a checkpoint, then retire old ones."""
         path = self.commit(clock)
-        self.tell(clock, "artgen_saved", checkpoint=path, images=clock.images)
+        self.tell("artgen_saved", checkpoint=path, images=clock.images)
         return path
 
-    def tell(self, clock: Clock, event: str, **given: Any) -> None:
-        """Tell the listeners of an event. If one fails that must not, save first, then stop: nothing is lost by it.
+    def tell(self, event: str, **given: Any) -> None:
+        """Tell the listeners of an event. If one fails that must not, `heed` raises it when all that is due is done."""
+        try:
+            self.plugins.event(event, signals_raise=not self.stop.deferring, folder=self.folder, **given)
+        except PluginError as fault:
+            if self.fault is not None:
+                _log.error("%s", fault)
+            self.fault = self.fault or fault
+
+    def heed(self, clock: Clock) -> None:
+        """Stop, if a listener failed that must not; save first: nothing is lost by it.
 
         Raises:
-            PluginError: As the listener's fault.
+            PluginError: As the listener's fault, the first one.
         """
-        try:
-            self.plugins.event(event, folder=self.folder, **given)
-        except PluginError:
+        if self.fault is not None:
             if clock.images != self.saved_images:
                 self.commit(clock)
-            raise
+            raise self.fault
 
     def commit(self, clock: Clock) -> Path:
         """Commit a checkpoint and tell nobody."""

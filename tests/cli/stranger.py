@@ -10,7 +10,7 @@ from artgen import Component, LossOptions, Options, hookimpl
 class TroubleOptions(LossOptions):
     after: int = 20
     """Calls that go well."""
-    how: Literal["nan", "type", "memory"] = "nan"
+    how: Literal["nan", "type", "memory", "exit", "print"] = "nan"
     """What happens then."""
 
 

@@ -263,3 +263,29 @@ def test_images_without_number_start_like_any_other(artgen):
     done = artgen("run", "tiny.toml", "--dry-run", "--set", "phase=[{images=1_000_000_000_000,batch=8}]")
     assert done.code == 0
     assert load_recipe("tiny.toml", overrides=["phase=[{images=1_000_000_000_000,batch=8}]"]).phases[0].images == 10**12
+
+
+def test_a_component_that_exits_has_failed(artgen, here, stranger):
+    done = artgen("run", "trouble.toml", "--set", "losses.trouble.how='exit'", "--set", "losses.trouble.after=0")
+    refused(done, 5, "loss 'trouble' of stranger 1.0", "SystemExit: 0")
+    ended = artgen("run", "trouble.toml", "--set", "losses.trouble.how='exit'", "--set", "losses.trouble.after=20")
+    refused(ended, 5, "loss 'trouble' of stranger 1.0", "SystemExit: 0")
+    record = json.loads((here / "runs" / "trouble" / "run.json").read_text())
+    assert record["sessions"][-1]["outcome"] == "failed"
+
+
+def test_what_a_component_prints_in_a_step_mixes_with_no_result(artgen, stranger):
+    chatty = ["--set", "losses.trouble.how='print'", "--set", "losses.trouble.after=0"]
+    done = artgen("run", "trouble.toml", "--dry-run", "--json", *chatty)
+    assert done.code == 0, done.err
+    assert "scalars" in json.loads(done.out)
+    assert "chatter" in done.err
+
+
+def test_help_and_version_and_completion_are_no_faults(artgen, monkeypatch):
+    assert artgen("--help").code == artgen("--version").code == artgen("run", "--help").code == 0
+    monkeypatch.setattr("click.core._detect_program_name", lambda: "artgen")  # not that of pytest
+    monkeypatch.setenv("_ARTGEN_COMPLETE", "zsh_source")
+    done = artgen()
+    assert (done.code, done.err) == (0, "")
+    assert "compdef" in done.out

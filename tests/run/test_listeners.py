@@ -95,6 +95,29 @@ def test_the_end_of_a_run_that_failed_hides_no_error(tmp_path, monkeypatch, capl
     assert outcomes(tmp_path / "run") == ["failed"]
 
 
+def test_what_is_due_at_the_moment_of_a_fault_is_done_before_the_stop(tmp_path):
+    out = tmp_path / "run"
+    with pytest.raises(PluginError, match="artgen_step_shown failed"):
+        sit(out, Keeper("step_shown", at=24), overrides=["run.preview_images=24"])
+    assert images_saved(out) == 24
+    assert (out / "samples" / "images-000000024.png").is_file()
+
+
+class Interrupting:
+    """Raises what a signal would raise, without one."""
+
+    @hookimpl
+    def artgen_saved(self):
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_of_a_listeners_own_is_its_fault(tmp_path):
+    with pytest.raises(PluginError, match="artgen_saved failed: KeyboardInterrupt"):
+        sit(tmp_path / "run", Interrupting())
+    assert images_saved(tmp_path / "run") == 24
+    assert outcomes(tmp_path / "run") == ["failed"]
+
+
 class Slow:
     """Somebody presses Ctrl-C while it works, and it wraps what it then sees."""
 
