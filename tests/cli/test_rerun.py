@@ -156,7 +156,7 @@ def test_a_plugin_that_is_not_installed_any_more_is_named(artgen, here, stranger
     (here / "painter.toml").write_text(PAINTER)
     assert artgen("run", "painter.toml").code == 0
     stranger()
-    refused(artgen("rerun", "runs/painter"), 2, "plugin 'stranger' was stranger 1.0 and is now not there", "Install")
+    refused(artgen("rerun", "runs/painter"), 2, "plugin 'stranger' was stranger 1.0 (code ", "and is now not there", "Install")
 
 
 @pytest.fixture
@@ -194,7 +194,7 @@ def test_the_record_says_what_was_asked_for(artgen, here):
     assert info["command"] == ["artgen", *arguments]
     assert info["recipe_given"] == {"recipe": "tiny.toml", "set": ["phase=[{images=16,batch=8}]"], "data": None}
     assert info["pieces"] == [1]
-    assert info["plugins"]["dense"].keys() == {"distribution", "version", "api", "origin", "used"}
+    assert info["plugins"]["dense"].keys() == {"distribution", "version", "api", "origin", "used", "code"}
     assert {name for name, entry in info["plugins"].items() if entry["used"]} == {
         "adversarial",
         "datasets",
@@ -209,8 +209,16 @@ def test_a_run_that_goes_on_with_another_plugin_says_which(artgen, run, caplog):
     rewrite(run, plugins=plugins)
     (run / "figures.json").unlink()
     assert artgen("run", "tiny.toml").code == 0
-    assert "plugin 'dense' was artgen 0.0.1 and is now artgen " in caplog.text
+    assert "plugin 'dense' was artgen 0.0.1 (code " in caplog.text
     assert "{" not in caplog.text
+
+
+def test_code_that_was_edited_without_a_new_version_is_noticed(artgen, here, run):
+    plugins = record(run)["plugins"]
+    assert len(plugins["dense"]["code"]) == 64
+    plugins["dense"]["code"] = "0" * 64
+    rewrite(run, plugins=plugins)
+    refused(artgen("rerun", run), 2, "1 thing", "plugin 'dense' was artgen", "(code 00000000...)")
 
 
 def test_a_dry_run_tells_what_is_needed(artgen, here):
