@@ -120,6 +120,6 @@ def test_what_lacks_a_plugin_names_it(fresh, here):
         assert words in checked.stdout
     sampled = fresh.run("artgen sample runs/glass", here)
     assert sampled.returncode in (2, 5)
-    assert "'glass' (artgen-glass 0.3.0)" in sampled.stdout
+    assert "'glass' (artgen-glass 0.3.0 (code " in sampled.stdout
     listed = json.loads(fresh.shown("artgen plugins ls --json", here))
     assert "glass" not in {plugin["plugin"] for plugin in listed}

@@ -76,7 +76,9 @@ def main() -> NoReturn:
     """Run the command line; turn faults into one message and the exit code of `artgen.errors`."""
     code = _run()
     isolation = sys.modules.get("artgen.isolation")  # not there if no plugin was loaded
-    if isolation is not None and isolation.threads_linger():  # those of a plugin's import, which may never end
+    lingers = isolation is not None and isolation.threads_linger()  # those of a plugin's import, which may never end
+    # Under torchrun, torch's own threads abort one process in ten or so when the interpreter is taken down.
+    if lingers or "TORCHELASTIC_RUN_ID" in os.environ:
         with suppress(OSError, ValueError):
             sys.stdout.flush()
             sys.stderr.flush()

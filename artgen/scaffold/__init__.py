@@ -100,7 +100,9 @@ def package_files(name: str, kind: PluginKind) -> dict[str, str]:
 
 def _words(name: str, kind: PluginKind) -> dict[str, str]:
     """What stands for what in the templates."""
-    holds = "the hook module: what it listens to" if kind == "events" else "the hook module: Options, and what there is"
+    holds = "the hook module: what it listens to"
+    if kind != "events":
+        holds = "the hook module: Options, and what there is; the code itself is in the file beside it"
     return {
         "name": name,
         "snake": _snake(name),

@@ -113,7 +113,14 @@ def test_all_that_differs_is_listed_at_once_and_as_json(artgen, run, here):
     assert done.code == 2
     assert [change["what"] for change in json.loads(done.out)] == ["torch", "plugin 'dense'", "threads"]
     assert json.loads(done.out)[1]["then"].startswith("artgen 9.9 ")
-    refused(artgen("rerun", run), 2, "2 thing", "torch was 1.0", "plugin 'dense' was artgen 9.9 (code ", "and is now artgen ")
+    refused(
+        artgen("rerun", run),
+        2,
+        "2 thing",
+        "torch was 1.0",
+        "plugin 'dense' was artgen 9.9 (code ",
+        "and is now artgen ",
+    )
     assert [path.name for path in (here / "runs").iterdir()] == ["tiny"]
 
 
@@ -156,7 +163,13 @@ def test_a_plugin_that_is_not_installed_any_more_is_named(artgen, here, stranger
     (here / "painter.toml").write_text(PAINTER)
     assert artgen("run", "painter.toml").code == 0
     stranger()
-    refused(artgen("rerun", "runs/painter"), 2, "plugin 'stranger' was stranger 1.0 (code ", "and is now not there", "Install")
+    refused(
+        artgen("rerun", "runs/painter"),
+        2,
+        "plugin 'stranger' was stranger 1.0 (code ",
+        "and is now not there",
+        "Install",
+    )
 
 
 @pytest.fixture

@@ -189,3 +189,5 @@ def _quiet(*_: object) -> Iterator[object]:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     train_family(sys.argv[1], Path(sys.argv[2]), pieces=int(sys.argv[3]) if len(sys.argv) > 3 else 1)
+    sys.stdout.flush()
+    os._exit(0)  # as `artgen` does under torchrun, for the reason that artgen.cli.main tells
