@@ -82,7 +82,7 @@ class DataOptions(Options):
 
 
 def field_help(options: type[Options]) -> dict[str, str]:
-    """Field -> the docstring below it, read from the source.
+    """Key of a table -> the docstring below its field, read from the source.
 
     pydantic could do so for every class at import, but that alone takes a sixth of the time of `artgen check`.
     """
@@ -102,7 +102,9 @@ def field_help(options: type[Options]) -> dict[str, str]:
             match field_node, text:
                 case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(words))):
                     found[name] = " ".join(words.split())
-    return {name: found.get(name) or field.description or "" for name, field in options.model_fields.items()}
+    return {
+        field.alias or name: found.get(name) or field.description or "" for name, field in options.model_fields.items()
+    }
 
 
 def as_size(resolution: int | tuple[int, int]) -> tuple[int, int]:

@@ -232,6 +232,8 @@ class Update(Protocol):
 class Phase:
     """A stretch of training at one size. `fade` is the share of its images in which the new level is blended in.
 
+    `learning_rate_factor` multiplies the trainer's learning rates in this phase: a trainer that has some heeds it.
+
     A batch that does not fit into memory is taken in `pieces`, one after the other; each is what another process would
     have had. Statistics over a batch are then those of a piece.
     """
@@ -242,6 +244,7 @@ class Phase:
     batch: int
     fade: float = 0.0
     pieces: int = 1
+    learning_rate_factor: float = 1.0
 
 
 @dataclass(frozen=True)

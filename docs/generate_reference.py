@@ -14,7 +14,7 @@ from typing import Any, get_args
 from artgen import FilePath, Options, field_help
 from artgen.components import KINDS, Component, Kind
 from artgen.plugins import GROUP, Plugins
-from artgen.recipe.model import Heading, PhaseOptions, RunOptions
+from artgen.recipe.model import GrowthOptions, Heading, PhaseOptions, RunOptions
 from artgen.recipe.schema import SCHEMA_FILE, schema_text
 
 FILE = Path(__file__).with_name("recipe-reference.md")
@@ -57,6 +57,8 @@ def reference() -> str:
     bundled = bundled_plugins()
     lines = [_INTRODUCTION, "## At the top\n", *_table(Heading)]
     lines += ["## Phases\n", "Any number, in order: `[[phase]]`.\n", *_table(PhaseOptions)]
+    lines += ["With `from` and `to` it stands for a phase at each size between them, each twice the one before.\n"]
+    lines += _table(GrowthOptions)
     lines += ["## Run\n", "`[run]`.\n", *_table(RunOptions)]
     for kind in KINDS:
         title, rule = _HEADINGS[kind]
@@ -86,7 +88,7 @@ def _table(options: type[Options]) -> Iterator[str]:
         return
     yield "| option | type | default | bounds | what it does |\n|---|---|---|---|---|"
     for name, part in schema["properties"].items():
-        path = _PATH in options.model_fields[name].metadata
+        path = name in options.model_fields and _PATH in options.model_fields[name].metadata
         kind = "path" if path else _type(part, schema)
         cells = (f"`{name}`", kind, _default(part), ", ".join(_bounds(part, schema)), help_[name])
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -52,6 +52,7 @@ def training_bar(job: Job, clock: Clock) -> Iterator[Callable[[Clock, dict[str, 
             losses = "  ".join(
                 f"{name.replace('/', ' ')} {value:.3g}" for name, value in scalars.items() if _is_loss(name)
             )
+            losses = _level(job, clock) + losses
             if not shown.disable:
                 shown.set_postfix_str(losses, refresh=False)
                 shown.update(clock.images - shown.n)
@@ -65,6 +66,16 @@ def training_bar(job: Job, clock: Clock) -> Iterator[Callable[[Clock, dict[str, 
                 sys.stderr.write(f"{head}  {losses}\n")
 
         yield show
+
+
+def _level(job: Job, clock: Clock) -> str:
+    """Where a run of several phases is, and how far the newest level is blended in."""
+    if len(job.phases) == 1:
+        return ""
+    phase = job.phases[clock.phase]
+    faded = clock.fade(phase)
+    fading = f", {faded:.0%} faded in" if faded < 1 else ""
+    return f"phase {phase.index + 1} of {len(job.phases)}: {phase.size} px{fading}  "
 
 
 def _is_loss(name: str) -> bool:

@@ -7,8 +7,10 @@ import math
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from artgen.data.images import Picture
+from artgen.training import Size
 
 MARGIN_PX = 2
 """Between the pictures of a sheet and around it."""
@@ -25,6 +27,11 @@ def to_uint8(pictures: Tensor) -> Tensor:
     `to_uint8(to_float(x))` equals x for all 256 values.
     """
     return pictures.detach().to(torch.float32).add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def enlarged(pictures: Tensor, size: Size) -> Tensor:
+    """Pictures (N, 3, h, w) uint8 at a larger size, by repeating pixels; those of that size as they are."""
+    return pictures if tuple(pictures.shape[2:]) == size else interpolate(pictures, size=tuple(size), mode="nearest")
 
 
 def grid(pictures: Tensor, columns: int | None = None) -> Picture:

@@ -11,7 +11,7 @@ from artgen.errors import Fault, PluginError
 from artgen.plugins import Plugins
 from artgen.recipe.inline import inline
 from artgen.recipe.layers import Layer, Origin, cleaned
-from artgen.recipe.model import PhaseOptions
+from artgen.recipe.model import PHASE_KEYS
 from artgen.recipe.source import Source
 from artgen.recipe.spans import Key, Span
 from artgen.recipe.toml import LONG_NUMBER
@@ -75,7 +75,7 @@ def into_an_array(layer: Layer, over: Layer) -> list[Fault]:
         cause = f"there is no phase {number + 1}: {cause}"
     elif not isinstance(change, dict):
         cause = f"a phase is a table, not {shown(change)}"
-    elif unknown := [name for name in change if name not in PhaseOptions.model_fields]:
+    elif unknown := [name for name in change if name not in PHASE_KEYS]:
         cause = f"a phase has no key '{short(unknown[0])}'; {cause}"
     else:
         length = {"images", "steps"}

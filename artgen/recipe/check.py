@@ -11,7 +11,7 @@ from artgen.errors import Fault, PluginError, RecipeError
 from artgen.plugins import NOT_INSTALLED, Plugins
 from artgen.recipe.findings import MAX_FAULTS, Findings, counted
 from artgen.recipe.layers import ONE_OF_A_KIND, Layer, listed
-from artgen.recipe.model import SECTIONS, Chosen, Heading, PhaseOptions, Recipe, RunOptions
+from artgen.recipe.model import SECTIONS, Chosen, GrowthOptions, Heading, PhaseOptions, Recipe, RunOptions
 from artgen.recipe.reading import LABEL, Reader
 from artgen.recipe.references import check_references, check_sizes
 from artgen.recipe.spans import Key
@@ -84,6 +84,7 @@ class _Check:
             trainer=trainer,
             metrics=tuple(chosen["metrics"]),
             phases=tuple(phase.resolved(data.options) for _, phase in phases),
+            phase_tables=tuple(table for table, _ in phases),
             run=run,
         )
 
@@ -147,7 +148,7 @@ class _Check:
         return chosen
 
     def phases(self) -> list[tuple[int, PhaseOptions]]:
-        """The schedule: the phases that can be read, with their numbers."""
+        """The schedule: the phases that can be read, each with the number of its table."""
         tables = self.values.get("phase", [])
         if not isinstance(tables, list):
             from artgen.recipe.shapes import no_phases
@@ -157,8 +158,15 @@ class _Check:
         if not tables:
             cause, remedy = "the recipe has no phase", "Write [[phase]] with `images` and `batch`."
             self.findings.lack(("phase",), "E-missing", cause, remedy, expected="[[phase]]", found="nothing")
-        phases = [self.reader.options(PhaseOptions, table, ("phase", index)) for index, table in enumerate(tables)]
-        return [(index, phase) for index, phase in enumerate(phases) if phase is not None]
+        phases: list[tuple[int, PhaseOptions]] = []
+        for index, table in enumerate(tables):
+            key: Key = ("phase", index)
+            if isinstance(table, dict) and ("from" in table or "to" in table):
+                growth = self.reader.options(GrowthOptions, table, key)
+                phases += [(index, phase) for phase in growth.phases(first=index == 0)] if growth else []
+            elif phase := self.reader.options(PhaseOptions, table, key):
+                phases.append((index, phase))
+        return phases
 
     def partner(self) -> Chosen[Any] | None:
         """The critic that suits the generator, where the recipe names none."""

@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -24,6 +24,7 @@ SECTIONS: dict[str, Kind] = {
 """The tables of a recipe that name components, and the kind of each."""
 
 O_co = TypeVar("O_co", bound=Options, covariant=True)
+N = TypeVar("N", int, float)
 
 
 class PhaseOptions(Options):
@@ -39,6 +40,8 @@ class PhaseOptions(Options):
     """Side of the pictures in pixels, or [width, height]. Default: that of the data."""
     fade: float = Field(0.0, ge=0, le=1)
     """Share of the phase in which its new level is blended in."""
+    learning_rate_factor: float = Field(1.0, gt=0, le=1000)
+    """Factor of the trainer's learning rates in this phase."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -64,6 +67,83 @@ class PhaseOptions(Options):
         """The same phase counted in images, at a size of its own."""
         images = self.images or self.steps * self.batch
         return self.model_copy(update={"images": images, "steps": 0, "resolution": self.resolution or data.resolution})
+
+
+Count = Annotated[int, Field(ge=1, le=10**12)]
+BatchSize = Annotated[int, Field(ge=1, le=2**20)]
+Factor = Annotated[float, Field(gt=0, le=1000)]
+Side = Annotated[int, Field(ge=4, le=4096)]
+
+
+class GrowthOptions(Options):
+    """A `[[phase]]` with `from` and `to`: a phase for each level, that is for each doubling between two sizes."""
+
+    from_: Side | tuple[Side, Side] = Field(alias="from")
+    """Side of the first pictures in pixels, or [width, height]."""
+    to: Side | tuple[Side, Side]
+    """Side of the last pictures in pixels, or [width, height]; doublings lead to it."""
+    images: Count | tuple[Count, ...]
+    """How many pictures are shown at each level, or an array: a number for each."""
+    batch: BatchSize | tuple[BatchSize, ...]
+    """Pictures in one batch at each level, or an array: a number for each."""
+    fade: float = Field(0.0, ge=0, le=1)
+    """Share of each level in which it is blended in. The first level of a schedule has nothing to be blended with."""
+    learning_rate_factor: Factor | tuple[Factor, ...] = 1.0
+    """Factor of the trainer's learning rates at each level, or an array: a number for each."""
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """(width, height) of each level in pixels, smallest first; empty where doublings do not lead `to` there."""
+        (height, width), (top_height, top_width) = as_size(self.from_), as_size(self.to)
+        doublings = (top_height // height).bit_length() - 1
+        if doublings < 0 or (height << doublings, width << doublings) != (top_height, top_width):
+            return []
+        return [(width << level, height << level) for level in range(doublings + 1)]
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> GrowthOptions:
+        (first, last), levels = (_px(self.from_), _px(self.to)), len(self.sizes)
+        if not levels:
+            error = ValueError(f"to is {last}, and doubling {first} does not lead there")
+            error.add_note(f"Sizes that it leads to: {', '.join(_px(self.from_, 2**level) for level in range(1, 6))}.")
+            raise error
+        for name in ("images", "batch", "learning_rate_factor"):
+            given = getattr(self, name)
+            if isinstance(given, tuple) and len(given) != levels:
+                error = ValueError(
+                    f"{name} has {len(given)} numbers, and from {first} to {last} there are {levels} levels"
+                )
+                error.add_note(f"Write {levels} numbers, or one for all levels.")
+                raise error
+        return self
+
+    def phases(self, *, first: bool) -> list[PhaseOptions]:
+        """The phase of each level; the `first` of a schedule is not blended in."""
+        return [
+            PhaseOptions(
+                resolution=width if width == height else (width, height),
+                images=_at(self.images, level),
+                batch=_at(self.batch, level),
+                fade=0.0 if first and level == 0 else self.fade,
+                learning_rate_factor=_at(self.learning_rate_factor, level),
+            )
+            for level, (width, height) in enumerate(self.sizes)
+        ]
+
+
+def _px(resolution: int | tuple[int, int], times: int = 1) -> str:
+    height, width = as_size(resolution)
+    return f"{width * times}x{height * times} px"
+
+
+def _at(given: N | tuple[N, ...], level: int) -> N:
+    return given[level] if isinstance(given, tuple) else given
+
+
+PHASE_KEYS = dict.fromkeys(
+    field.alias or name for options in (PhaseOptions, GrowthOptions) for name, field in options.model_fields.items()
+)
+"""What a `[[phase]]` may say."""
 
 
 class RunOptions(Options):
@@ -131,7 +211,10 @@ _UPKEEP = ("preview_images", "preview_pictures", "checkpoint_images", "evaluate_
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Everything that a run needs to know. Equality leaves out the name and where the recipe was read."""
+    """Everything that a run needs to know. Equality leaves out the name and where the recipe was read.
+
+    `phase_tables` holds for each phase which `[[phase]]` it came from: one with `from` and `to` stands for several.
+    """
 
     name: str = field(compare=False)
     source: Path = field(compare=False)
@@ -147,6 +230,7 @@ class Recipe:
     trainer: Chosen[Options]
     metrics: tuple[Chosen[Options], ...]
     phases: tuple[PhaseOptions, ...]
+    phase_tables: tuple[int, ...] = field(compare=False)
     run: RunOptions
 
     def to_toml(self) -> str:

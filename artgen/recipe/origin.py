@@ -71,12 +71,12 @@ class _Trace:
                 table: Key = (section, one.label)
                 yield Traced(table, (), {}, self.origin(table) or self.partner())
                 yield from self.below(table, (), tables[section][one.label], self.default(one.component))
-        for index, phase in enumerate(tables["phase"]):
-            table = ("phase", index)
-            yield Traced(table, (), {}, self.origin(table) or self.default())
+        for index, (phase, number) in enumerate(zip(tables["phase"], self.recipe.phase_tables, strict=True)):
+            table, written = ("phase", index), ("phase", number)
+            yield Traced(table, (), {}, self.origin(written) or self.default())
             for name, value in phase.items():
-                derived = self.derived(index, name)
-                yield Traced(table, (name,), value, self.origin((*table, name)) or derived or self.default())
+                origin = self.origin((*written, name)) or self.derived(written, name) or self.default()
+                yield Traced(table, (name,), value, origin)
         yield Traced(("run",), (), {}, self.origin(("run",)) or self.default())
         yield from self.below(("run",), (), tables["run"], self.default())
 
@@ -102,10 +102,12 @@ class _Trace:
         here = f"{os.getcwd()}{os.sep}"  # noqa: PTH109  # as text
         return f"{source.name.removeprefix(here)}:{source.line(source.span(place).start)}"
 
-    def derived(self, index: int, name: str) -> str:
+    def derived(self, phase: Key, name: str) -> str:
         """What a value of a phase is computed from."""
         if name == "images":
-            return f"steps x batch, {self.origin(('phase', index, 'steps'))}"
+            return f"steps x batch, {self.origin((*phase, 'steps'))}"
+        if name == "resolution" and (grown := self.origin((*phase, "to"))):
+            return f"from ... to, {grown}"
         return f"the resolution of data.{self.recipe.data.label}" if name == "resolution" else ""
 
     def partner(self) -> str:

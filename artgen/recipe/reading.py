@@ -15,7 +15,7 @@ from artgen.errors import PluginError
 from artgen.plugins import UnknownComponentError
 from artgen.recipe.findings import Findings
 from artgen.recipe.layers import listed
-from artgen.recipe.model import SECTIONS, Heading, PhaseOptions, RunOptions
+from artgen.recipe.model import PHASE_KEYS, SECTIONS, Heading, RunOptions
 from artgen.recipe.spans import Key
 
 LABEL = re.compile(r"[\w-]+", re.ASCII)
@@ -68,7 +68,7 @@ class Reader:
     def other_tables(self, but: Key) -> dict[Key, list[str]]:
         """Every other table of the recipe and its keys; `()` is the top."""
         found: dict[Key, list[str]] = {
-            ("phase",): list(PhaseOptions.model_fields),
+            ("phase",): list(PHASE_KEYS),
             ("run",): list(RunOptions.model_fields),
         }
         if but:

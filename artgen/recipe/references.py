@@ -67,5 +67,6 @@ def check_sizes(findings: Findings, data: list[Chosen[Any]], phases: list[tuple[
         if phase.size[0] > height or phase.size[1] > width or phase.size[0] * width != phase.size[1] * height:
             cause = f"{phase.size[1]}x{phase.size[0]} px is no smaller copy of the data's {width}x{height} px"
             remedy = f"Give data.{data[0].label} the resolution of the largest phase, and all of them one shape."
-            key = ("phase", index, "resolution")
+            grows = "to" in findings.layer.values["phase"][index]
+            key = ("phase", index, "to" if grows else "resolution")
             findings.add(key, "E-ref", cause, remedy, at="value", expected=f"{width}x{height} px or smaller")

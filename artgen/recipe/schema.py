@@ -18,7 +18,7 @@ from pydantic_core.core_schema import ModelSchema
 from artgen.components import KINDS, Component, Kind, Options, field_help
 from artgen.plugins import Plugins
 from artgen.recipe.load import DEVICES
-from artgen.recipe.model import Heading, PhaseOptions, RunOptions
+from artgen.recipe.model import GrowthOptions, Heading, PhaseOptions, RunOptions
 
 SCHEMA_FILE = "artgen.schema.json"
 """The file beside a recipe that its first line names: `#:schema ./artgen.schema.json`."""
@@ -151,9 +151,13 @@ def _component(key: str, component: Component, plugin: str) -> Schema:
 
 
 def _phase() -> Schema:
-    phase = _options(PhaseOptions, "phase")
+    phase, growth = _options(PhaseOptions, "phase"), _options(GrowthOptions, "phase")
     del phase["properties"]["resolution"]["default"]  # 0 stands for that of the data and cannot be written
-    return {**phase, "required": ["batch"]}  # arrays replace each other, so a phase stands alone
+    for name, grown in growth["properties"].items():
+        if plain := phase["properties"].get(name):
+            grown["description"] = f"{plain['description']} With `from` and `to`: {grown['description']}"
+    properties = phase["properties"] | growth["properties"]
+    return {**phase, "properties": properties, "required": ["batch"]}  # arrays replace each other: it stands alone
 
 
 class _Documented(GenerateJsonSchema):
@@ -162,7 +166,7 @@ class _Documented(GenerateJsonSchema):
     def model_schema(self, schema: ModelSchema) -> JsonSchemaValue:
         made, model = super().model_schema(schema), schema["cls"]
         for name, words in field_help(model).items() if issubclass(model, Options) else ():
-            field = made["properties"].get(model.model_fields[name].alias or name)
+            field = made["properties"].get(name)
             if field is not None and words:
                 field["description"] = words
         return made

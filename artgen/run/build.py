@@ -151,7 +151,14 @@ def build_features(recipe: Recipe, device: torch.device) -> Features | None:
 def schedule(recipe: Recipe) -> tuple[Phase, ...]:
     """The recipe's phases with their sizes filled in."""
     return tuple(
-        Phase(index, Size(*phase.size), phase.images, phase.batch, phase.fade)
+        Phase(
+            index,
+            Size(*phase.size),
+            phase.images,
+            phase.batch,
+            phase.fade,
+            learning_rate_factor=phase.learning_rate_factor,
+        )
         for index, phase in enumerate(recipe.phases)
     )
 

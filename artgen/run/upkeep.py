@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from artgen.data.images import encode_png
-from artgen.data.pixels import grid
+from artgen.data.pixels import enlarged, grid
 from artgen.errors import DivergedError, PluginError
 from artgen.plugins import Plugins
 from artgen.rng import drawing
 from artgen.run import checkpoint
-from artgen.run.build import Job
+from artgen.run.build import Job, largest
 from artgen.run.evaluate import evaluate
 from artgen.run.loop import capture
 from artgen.run.pictures import given_for, make_pictures, settle
@@ -97,8 +97,12 @@ class RunUpkeep:
             )
 
     def preview(self, clock: Clock, name: str | None = None) -> Path | None:
-        """Write a sheet of the averaged generator's pictures, always from the same latents or sources."""
+        """Write a sheet of the averaged generator's pictures, always from the same latents or sources.
+
+        Pictures of every phase are shown as large as those of the largest, so that all sheets of a run have one size.
+        """
         pictures = self.sample(self.job.recipe.run.preview_pictures, "preview", clock)
+        pictures = enlarged(pictures, largest(self.job.phases))
         sheet = self.folder.store(f"samples/{name or f'images-{clock.images:09d}'}.png", encode_png(grid(pictures)))
         if sheet is not None:
             self.tell("artgen_previewed", sheet=sheet, images=clock.images)

@@ -27,13 +27,14 @@ class AdversarialTrainer:
         self.batches_per_step = options.critic_steps
         rate = options.learning_rate
         self.rates = (rate, rate) if isinstance(rate, float) else (rate.generator, rate.critic)
-        self.phase: int | None = None
+        self.phase: Phase | None = None
 
     def begin(self, phase: Phase) -> None:
         begun = self.phase is not None and self._moves(self.generator_optimizer, self.generator)
         begun = begun and self._moves(self.critic_optimizer, self.critic)
-        fresh = not begun or (self.options.reset_optimizers and self.phase != phase.index)
-        self.phase = phase.index
+        changed = self.phase is not None and self.phase.index != phase.index
+        fresh = not begun or (self.options.reset_optimizers and changed)
+        self.phase = phase
         if fresh:
             self.generator_optimizer = self._adam(self.generator, self.rates[0])
             self.critic_optimizer = self._adam(self.critic, self.rates[1])
@@ -98,7 +99,8 @@ class AdversarialTrainer:
     def _set_learning_rates(self, clock: Clock) -> None:
         share = self.options.decay_share
         decayed = max(0.0, clock.progress - (1 - share)) / share if share else 0.0
-        factor = 1 + (self.options.decay_to - 1) * decayed
+        assert self.phase is not None  # begun
+        factor = self.phase.learning_rate_factor * (1 + (self.options.decay_to - 1) * decayed)
         for optimizer, rate in zip((self.generator_optimizer, self.critic_optimizer), self.rates, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = rate * factor

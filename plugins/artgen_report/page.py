@@ -35,6 +35,9 @@ _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 Sheet = tuple[str, str, Path]
 """A short label and a caption, both HTML, and the file."""
 
+Sizes = list[tuple[float, str]]
+"""Up to how many images pictures have which size."""
+
 _next_seconds: dict[Path, float] = {}
 
 
@@ -62,7 +65,7 @@ def build(folder: RunFolder) -> str:
     title = recipe.get("title") or folder.info.get("recipe") or folder.path.name
     sections = (
         _masthead(folder, recipe, title, images_shown(rows)),
-        _pictures(folder),
+        _pictures(folder, _sizes(recipe)),
         _quality(folder, latest(rows, metrics), metrics),
         _section("Curves", curves, "curves") if (curves := charts(rows, metrics, losses)) else "",
         _section("Sessions", sessions_table(folder.info["sessions"])),
@@ -104,9 +107,9 @@ def _masthead(folder: RunFolder, recipe: dict[str, Any], title: object, images: 
     )
 
 
-def _pictures(folder: RunFolder) -> str:
+def _pictures(folder: RunFolder, sizes: Sizes) -> str:
     """The newest sheet, large, and the way to it: radio buttons choose a picture, so arrow keys step through them."""
-    sheets = _chosen(_previews(folder.path / "samples"))
+    sheets = _chosen(_previews(folder.path / "samples", sizes))
     steps = []
     for label, caption, file in sheets:
         large = inline(file, *(_NEWEST if file == sheets[-1][-1] else _OLDER))
@@ -158,13 +161,36 @@ def _image(picture: Inlined, label: str) -> str:
     return f'<img src="{picture.address}" alt="{label}" {size}{crisp}/>'
 
 
-def _previews(samples: Path) -> list[Sheet]:
-    """All sheets in the order of time."""
+def _previews(samples: Path, sizes: Sizes) -> list[Sheet]:
+    """All sheets in the order of time; where pictures grow, with the size that they had then."""
+
+    def size_at(images: int) -> str:
+        return next((f" at {text(size)}" for end_images, size in sizes if images <= end_images), "")
+
     names = (entry.name for entry in samples.iterdir()) if samples.is_dir() else ()
     found = sorted((int(match[1]), match[0]) for match in map(_PREVIEW.fullmatch, names) if match)
-    sheets = [(f"{images:,}", f"After {count(images, 'image')}", samples / name) for images, name in found]
+    sheets = [
+        (f"{images:,}", f"After {count(images, 'image')}{size_at(images)}", samples / name) for images, name in found
+    ]
     final = samples / "final.png"
     return [*sheets, ("at the end", "At the end", final)] if final.is_file() else sheets
+
+
+def _sizes(recipe: dict[str, Any]) -> Sizes:
+    """Where pictures grow: up to how many images they have which size. Otherwise nothing."""
+    phases = recipe.get("phase")
+    found, images = [], 0.0
+    for phase in phases if isinstance(phases, list) else []:
+        if isinstance(phase, dict):
+            images += finite(phase.get("images")) or 0
+            side = phase.get("resolution")
+            found.append(
+                (
+                    images,
+                    f"{side[0]}x{side[1]} px" if isinstance(side, list) and len(side) == 2 else f"{side}x{side} px",
+                )
+            )
+    return found if len({size for _, size in found}) > 1 else []
 
 
 def _chosen(sheets: list[Sheet]) -> list[Sheet]:

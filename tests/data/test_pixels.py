@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 
 from artgen.data.images import encode_png
-from artgen.data.pixels import MARGIN_PX, grid, to_float, to_uint8
+from artgen.data.pixels import MARGIN_PX, enlarged, grid, to_float, to_uint8
+from artgen.training import Size
 
 
 def test_all_256_values_survive_the_round_trip():
@@ -55,6 +56,16 @@ def test_grid_shows_each_picture_in_its_place(count, columns, shape):
         assert np.array_equal(sheet[top : top + 4, left : left + 6], picture.permute(1, 2, 0))
         sheet[top : top + 4, left : left + 6] = 255
     assert (sheet == 255).all()
+
+
+def test_pictures_are_enlarged_by_repeating_pixels():
+    pictures = torch.randint(0, 256, (2, 3, 3, 4), dtype=torch.uint8)
+    large = enlarged(pictures, Size(12, 16))
+    assert torch.equal(large, pictures.repeat_interleave(4, dim=2).repeat_interleave(4, dim=3))
+    assert enlarged(pictures, Size(3, 4)) is pictures
+    uneven = enlarged(pictures, Size(5, 7))
+    assert uneven.shape == (2, 3, 5, 7)
+    assert set(uneven.flatten().tolist()) <= set(pictures.flatten().tolist())
 
 
 def test_png_of_a_tensor():

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
 import torch
 
@@ -34,6 +35,8 @@ def test_trains_to_the_end_and_shows_pictures(family, tmp_path):
     assert rows[-1]["images"] == max(row["images"] for row in rows) > 0
     phases = {row["phase"] for row in rows}
     assert phases == set(range(RECIPES[family].count("[[phase]]")))
+    sheets = [cv2.imread(str(sheet)) for sheet in (tmp_path / "run" / "samples").glob("*.png")]
+    assert len({sheet.shape for sheet in sheets}) == 1  # whatever the size of the pictures was then
     again = train_family(family, tmp_path / "run")
     assert again.was_finished
 

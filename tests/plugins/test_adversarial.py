@@ -7,6 +7,7 @@ import copy
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -613,6 +614,14 @@ def test_learning_rates_fall_linearly_at_the_end(share, images, factor):
     moved = max((p.detach() - before[name]).abs().max().item() for name, p in trainer.generator.named_parameters())
     assert moved == pytest.approx(1e-3 * factor, rel=1e-2)
     assert trainer.critic_optimizer.param_groups[0]["lr"] == pytest.approx(2e-3 * factor)
+
+
+def test_a_phase_can_have_faster_rates():
+    trainer = make(TrainerOptions(learning_rate={"generator": 1e-3, "critic": 2e-3}, decay_share=1.0, decay_to=0.0))
+    trainer.begin(replace(FIRST, learning_rate_factor=1.5))
+    take(trainer, images=500, total_images=1000)
+    assert trainer.generator_optimizer.param_groups[0]["lr"] == pytest.approx(1e-3 * 1.5 * 0.5)
+    assert trainer.critic_optimizer.param_groups[0]["lr"] == pytest.approx(2e-3 * 1.5 * 0.5)
 
 
 def test_a_decay_is_no_part_of_the_state():

@@ -123,6 +123,31 @@ def test_a_run_that_has_just_begun_has_a_report(folder):
     assert headings(tree) == ["Pictures", "Sessions", "Made with", "Recipe"]
 
 
+GROWING = RECIPE.replace("images = 600", "images = 600\nresolution = 16").replace(
+    "images = 400", "images = 400\nresolution = [24, 32]"
+)
+
+
+def test_of_a_run_that_grows_each_sheet_tells_its_size(tmp_path):
+    with RunFolder.open(tmp_path / "run", GROWING, "fingerprint", description=DESCRIPTION) as folder:
+        trained(folder)
+        tree = parsed(page.build(folder))
+    captions = [element.text for element in tree.iter(f"{XHTML}figcaption")]
+    assert captions == [
+        "After 333 images at 16x16 px",
+        "After 666 images at 24x32 px",
+        "After 1,000 images at 24x32 px",
+    ]
+
+
+@pytest.mark.parametrize("phase", ["3", "[3]", "[{resolution = [1, 2]}, {images = 'many', resolution = HOSTILE}]"])
+def test_a_schedule_that_makes_no_sense_stops_no_report(tmp_path, phase):
+    recipe = RECIPE[: RECIPE.index("[losses")] + "phase = " + phase.replace("HOSTILE", '"<script>"')
+    with RunFolder.open(tmp_path / "run", recipe, "fingerprint", description=DESCRIPTION) as folder:
+        trained(folder)
+        assert "After 333 images" in said(parsed(page.build(folder)))
+
+
 def test_a_run_in_progress_shows_its_newest_sheet_and_its_figures_so_far(folder):
     trained(folder)
     artgen_report.artgen_previewed(folder)
