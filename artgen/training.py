@@ -9,6 +9,7 @@ Shapes: N pictures, 3 channels (RGB), H by W pixels. Pictures in networks are fl
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
@@ -169,6 +170,8 @@ class Losses:
 
     def __init__(self, terms: Mapping[str, LossTerm]) -> None:
         self.terms = dict(terms)
+        self.around_penalties: Callable[[], AbstractContextManager[None]] = nullcontext
+        """Within it a term is computed that calls the critic again, for a gradient of its gradient."""
 
     def __call__(self, side: Side, outputs: Outputs, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted sum of the terms that judge `side` and are due at this step, and each term by itself.
@@ -184,7 +187,8 @@ class Losses:
             judge = getattr(term.loss, side, None)
             if judge is None or not term.weight or step % term.every:
                 continue
-            value = judge(outputs)
+            with self.around_penalties() if "critic" in term.needs.get(side, ()) else nullcontext():
+                value = judge(outputs)
             if not isinstance(value, Tensor) or value.dim():
                 found = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
                 raise PluginError(

@@ -155,6 +155,8 @@ class RunOptions(Options):
     """Save everything each time this many pictures were shown."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Numbers to compute with; auto: bf16 where the hardware has it."""
+    compile: bool = False
+    """Compile the networks with torch.compile, anew for each level: minutes that only a long run on a GPU wins back."""
     average_half_life_images: int = Field(10_000, ge=1)
     """After how many pictures shown an old weight counts half in the averaged generator."""
     evaluate_images: int = Field(0, ge=0)

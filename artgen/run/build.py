@@ -19,6 +19,7 @@ from artgen.errors import RecipeError
 from artgen.recipe import Chosen, Recipe
 from artgen.rng import drawing
 from artgen.run.average import Average
+from artgen.run.compiling import Compilation
 from artgen.run.making import make
 from artgen.run.update import GuardedUpdate
 from artgen.training import Augmentation, Critic, Features, Generator, Losses, LossTerm, Parts, Phase, Size, Trainer
@@ -40,6 +41,7 @@ class Job:
     average: Average
     update: GuardedUpdate
     feed: Feed
+    compilation: Compilation | None
 
     @property
     def total_images(self) -> int:
@@ -62,6 +64,8 @@ class Job:
                     to_device(network, self.device)
             self.average.begin(self.generator, phase.size)
             self.trainer.begin(phase)
+        if self.compilation is not None:
+            self.compilation.forget()
 
     def fade(self, share: float) -> None:
         """Blend the newest level of every network in by this share."""
@@ -69,6 +73,8 @@ class Job:
         self.average.network.fade(share)
         if self.critic is not None:
             self.critic.fade(share)
+        if self.compilation is not None:
+            self.compilation.follow("fading" if share < 1 else "grown")
 
 
 def prepare_data(recipe: Recipe, workshop: Workshop) -> Dataset:
@@ -126,12 +132,19 @@ def build(
             remedy="Choose a data set of pairs.",
         )
     average = Average(generator, recipe.run.average_half_life_images)
+    players = {"generator": generator} if critic is None else {"generator": generator, "critic": critic}
+    compilation = Compilation(players) if recipe.run.compile else None
+    if compilation is not None:
+        losses.around_penalties = compilation.paused
     feed = Feed(dataset, recipe.seed, device, mirror=recipe.data.options.mirror)
     phases = tuple(
         _whole_steps(replace(phase, pieces=count), trainer.batches_per_step)
         for phase, count in zip(phases, pieces or [1] * len(phases), strict=True)
     )
-    return Job(recipe, device, precision, phases, generator, critic, augment, features, trainer, average, update, feed)
+    return Job(
+        recipe, device, precision, phases, generator, critic, augment, features, trainer, average, update, feed,
+        compilation,
+    )  # fmt: skip
 
 
 def build_generator(recipe: Recipe, size: Size) -> Generator:

@@ -22,6 +22,7 @@ from artgen.errors import ResourceError, StoppedError
 from artgen.isolation import restored
 from artgen.recipe import Recipe
 from artgen.run.build import Job, build, largest, schedule
+from artgen.run.compiling import warm_up
 from artgen.run.loop import take_step
 from artgen.run.memory import forget_peak, gigabytes, least_bytes, peak_bytes, require, there_bytes
 from artgen.run.need import Needs, PhaseNeed
@@ -71,6 +72,8 @@ def measure(
         for phase, count in zip(schedule(recipe), pieces or [1] * len(recipe.phases), strict=True)
     ]
     needs: list[PhaseNeed] = []
+    if recipe.run.compile:
+        warm_up(device)
     # Whatever a step draws or sets, the run finds everything as it was.
     with restored(), restored(draws=False) as changed, distributed.alone():
         trial = _Trial(recipe, dataset, device, precision)
@@ -199,10 +202,13 @@ class _Trial:
                 torch.mps.synchronize()
             return time.perf_counter() - begun
 
+        half = phase.images // 2
         first = seconds(0, int(phase.fade * phase.images / 2))
+        if job.compilation is not None:
+            seconds(0, half)  # the first step compiles, and so does the first one that does not fade
+            first = seconds(0, half)
         if first > _SLOW_SECONDS or first * images / step_images < _BRIEF_SECONDS:
             return step_images, first
-        half = phase.images // 2
         due, plain = seconds(0, half), [seconds(1, half)]
         while sum(plain) < _TIMED_SECONDS and len(plain) < _TIMED_STEPS:
             plain.append(seconds(len(plain) + 1, half))

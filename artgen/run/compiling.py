@@ -1,0 +1,85 @@
+"""Networks compiled by `torch.compile`: once for each level, once more while it fades, and eager where that fails.
+
+torch keeps at most eight compiled versions of a function, and beyond that goes eager without a word; growing to 1024 px
+has seventeen. So all versions are dropped when a level begins or is faded in: no more than one level is ever compiled.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import torch
+from torch import nn
+
+log = logging.getLogger(__name__)
+
+
+def warm_up(device: torch.device) -> None:
+    """Let torch load its compiler, which changes settings of the whole process, before anybody watches for that."""
+    with suppress(Exception):  # what is wrong with it is told when a network is compiled
+        torch.compile(torch.neg)(torch.zeros(1, device=device))
+
+
+class Compilation:
+    """Keeps the networks of a job compiled for the form that they have.
+
+    A compiled network has no second derivative in torch (its issue 91469), so penalties on a gradient are computed by
+    the network as it is: `paused`.
+    """
+
+    def __init__(self, networks: Mapping[str, nn.Module]) -> None:
+        self.networks = networks
+        self.form: object = None
+        self.pausing = False
+        self.failed: set[str] = set()
+
+    def follow(self, form: object) -> None:
+        """Compile anew, at the next call, if this is another form: a value that is equal as long as shapes are."""
+        if form == self.form:
+            return
+        self.form = form
+        self._uncompile()
+        torch.compiler.reset()
+        for name, network in self.networks.items():
+            # Before the method, for this object only; a copy of the network or its state knows nothing of it.
+            vars(network)["forward"] = self._compiled(name, network.forward)
+
+    def forget(self) -> None:
+        """Leave the networks uncompiled until the next `follow`."""
+        self.form = None
+        self._uncompile()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Within the body networks are eager."""
+        self.pausing = True
+        try:
+            yield
+        finally:
+            self.pausing = False
+
+    def _compiled(self, name: str, eager: Callable[..., Any]) -> Callable[..., Any]:
+        compiled = torch.compile(eager, dynamic=False)
+
+        def forward(*given: Any) -> Any:
+            if self.pausing or name in self.failed:
+                return eager(*given)
+            try:
+                return compiled(*given)
+            except Exception as error:
+                self.failed.add(name)
+                made = eager(*given)  # what is wrong without compiling, too, is raised here
+                said = " ".join(str(error).split())[:200]
+                log.warning(
+                    "torch.compile failed, and the %s runs uncompiled: %s: %s", name, type(error).__name__, said
+                )
+                return made
+
+        return forward
+
+    def _uncompile(self) -> None:
+        for network in self.networks.values():
+            vars(network).pop("forward", None)
