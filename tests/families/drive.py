@@ -73,7 +73,7 @@ RECIPES = {
     "translator": _PICTURES
     + """
     [generator.recolour]
-    [losses.l1]
+    [losses.distance]
     [trainer.pairs]
     [[phase]]
     images = 64

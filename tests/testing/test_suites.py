@@ -229,7 +229,7 @@ FAMILIES = {
     ("critic", "pyramid"): SMALL,
     ("generator", "recolour"): SMALL,
     ("generator", "canvas"): ON_CANVAS,
-    ("trainer", "pairs"): {"recipe": "[generator.recolour]\n[losses.l1]\n[critic]", "plugins": TOYS},
+    ("trainer", "pairs"): {"recipe": "[generator.recolour]\n[losses.distance]\n[critic]", "plugins": TOYS},
 }
 
 
