@@ -79,8 +79,8 @@ def artgen_generators() -> list[Component]:
 @hookimpl
 def artgen_losses() -> list[Component]:
     return [
-        Component(kind="loss", name="distance", summary="Mean distance", options=LossOptions, factory=f"{__name__}:Distance",
-                  needs={"generator": ("real", "fake")})
+        Component(kind="loss", name="distance", summary="Mean distance", options=LossOptions,
+                  factory=f"{__name__}:Distance", needs={"generator": ("real", "fake")})
     ]  # fmt: skip
 
 
