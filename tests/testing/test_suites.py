@@ -47,7 +47,9 @@ BF16 = {"test_bf16": "not finite"}
 SOUND = [
     ("generator", "sound"),
     ("critic", "sound-critic"),
+    ("critic", "sound-pair-critic"),
     ("loss", "sound-loss"),
+    ("loss", "sound-pair-loss"),
     ("loss", "good"),
     ("trainer", "plain"),
     ("augment", "brightness"),
