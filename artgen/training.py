@@ -77,6 +77,8 @@ class Generator(Network):
     takes: Literal["latent", "picture", "nothing"] = "latent"
     latent: LatentSpace | None = None
     """Needed where `takes` is "latent"."""
+    multiple: int = 1
+    """Where `takes` is "picture": the sides of pictures must be multiples of this, in pixels."""
 
     def sample(self, given: Tensor | None) -> Tensor:
         """Pictures (N, 3, H, W) in [-1, 1]: the largest that `forward` gives."""
@@ -94,6 +96,9 @@ class Critic(Network):
     It keeps no state that breaks a second derivative, and never sees real and made pictures in one call, so statistics
     over a batch never mix the two.
     """
+
+    judges: Literal["picture", "pair"] = "picture"
+    """Shown a "pair", it sees the source and the picture one behind the other in the channels, (N, 6, H, W)."""
 
 
 class Augmentation(nn.Module):
@@ -139,8 +144,11 @@ class Features(nn.Module):
 class Outputs:
     """What a trainer lays before the losses. A trainer says which fields it `gives`, a loss which it `needs`.
 
-    `real` and `fake` have the form that the critic sees (augmented); `real_logits`, `fake_logits` are its scores
-    (N, ...) in fp32; `critic` calls it again, for penalties on its gradient.
+    `real` and `fake` have the form that the critic sees (augmented, pictures or pairs); `real_logits`, `fake_logits`
+    are its scores (N, ...) in fp32; `critic` calls it again, for penalties on its gradient.
+
+    Of pairs, as they are (N, 3, H, W): `source`, `target` the true picture, and `made` the generator's. `features` is
+    the recipe's frozen network, where it has one.
     """
 
     real: Form | None = None
@@ -148,6 +156,10 @@ class Outputs:
     real_logits: Tensor | None = None
     fake_logits: Tensor | None = None
     critic: Callable[[Form], Tensor] | None = None
+    source: Tensor | None = None
+    target: Tensor | None = None
+    made: Tensor | None = None
+    features: Callable[[Tensor], tuple[Tensor, ...]] | None = None
 
 
 @dataclass(frozen=True)
@@ -166,7 +178,11 @@ class LossTerm:
 
 
 class Losses:
-    """The recipe's losses by label."""
+    """The recipe's losses by label.
+
+    A term is left out of a call whose outputs lack a field that it needs: one that needs scores, where the generator
+    learns without a critic for a while.
+    """
 
     def __init__(self, terms: Mapping[str, LossTerm]) -> None:
         self.terms = dict(terms)
@@ -187,7 +203,10 @@ class Losses:
             judge = getattr(term.loss, side, None)
             if judge is None or not term.weight or step % term.every:
                 continue
-            with self.around_penalties() if "critic" in term.needs.get(side, ()) else nullcontext():
+            needs = term.needs.get(side, ())
+            if any(getattr(outputs, name) is None for name in needs):
+                continue
+            with self.around_penalties() if "critic" in needs else nullcontext():
                 value = judge(outputs)
             if not isinstance(value, Tensor) or value.dim():
                 found = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__

@@ -25,7 +25,7 @@ from artgen.testing import (
     PluginContract,
     TrainerContract,
 )
-from artgen.testing.runs import around, load
+from artgen.testing.runs import around, for_pairs, load
 
 SUITES = {
     "generator": GeneratorContract,
@@ -72,6 +72,14 @@ TINY = {
     ("critic", "msggan"): {
         "options": {"width": 8, "widest": 8, "minibatch_deviation": 0},
         "generator_options": GROWN,
+    },
+    ("generator", "unet"): {
+        "options": {"width": 4, "widest": 8, "dropout": 0.2},
+        "recipe": "[critic.patchgan]\nreceptive_field_px = 16\nwidth = 4",
+    },
+    ("critic", "patchgan"): {
+        "options": {"width": 4, "widest": 8, "receptive_field_px": 16},
+        "generator_options": {"width": 4, "widest": 8},
     },
     ("augment", "ada"): {"options": {"adaptation_images": 128, "interval": 2}, **_ONCE},
     ("data", "atelier"): {"options": {"count": 3, "resolution": 16}},
@@ -152,7 +160,7 @@ def unsuited(kind, name, component):
     if kind in ("loss", "trainer"):
         try:
             with TemporaryDirectory() as folder:
-                load(Path(folder), around({"loss": "losses"}.get(kind, kind), name, {}))
+                load(Path(folder), around({"loss": "losses"}.get(kind, kind), name, {}, for_pairs(component)))
         except RecipeError as error:
             return f"it does not suit the kit's recipe: {error}"
     return ""

@@ -143,6 +143,11 @@ class Both(Mean):
         return -outputs.fake_logits.mean()
 
 
+class Near:
+    def generator(self, outputs):
+        return outputs.made.mean()
+
+
 def test_losses_are_weighted_and_lazy_ones_come_scaled():
     losses = Losses({"plain": LossTerm(Both(), weight=2.0), "lazy": LossTerm(Mean(), weight=0.5, every=4)})
     logits = torch.tensor([1.0, 5.0], requires_grad=True)  # mean 3
@@ -171,6 +176,21 @@ def test_a_loss_that_is_not_due_is_not_computed():
     total, values = losses("critic", Outputs(), 1)  # the field it reads is not even there
     assert total.item() == 0
     assert values == {}
+
+
+def test_a_loss_is_left_out_where_a_field_that_it_needs_is_not_there():
+    needs = {"critic": ("fake_logits",), "generator": ("fake_logits", "made")}
+    losses = Losses({"scored": LossTerm(Both(), needs=needs), "plain": LossTerm(Near())})
+    logits, made = torch.tensor([3.0]), torch.tensor([0.5])
+    for outputs, told in (
+        (Outputs(made=made), {"generator/plain": 0.5}),
+        (Outputs(made=made, fake_logits=logits), {"generator/scored": -3.0, "generator/plain": 0.5}),
+    ):
+        total, values = losses("generator", outputs, 0)
+        assert {name: value.item() for name, value in values.items()} == told
+        assert total.item() == sum(told.values())
+    assert losses("critic", Outputs(made=made), 0) == (0, {})
+    assert losses("critic", Outputs(fake_logits=logits), 0)[0].item() == 3.0  # `made` is the generator's need only
 
 
 def test_need_looks_at_the_side():

@@ -9,6 +9,7 @@ from artgen.plugins import Plugins
 from artgen.recipe.findings import Findings
 from artgen.recipe.layers import listed
 from artgen.recipe.model import Chosen, PhaseOptions
+from artgen.recipe.spans import Key
 
 
 def check_references(findings: Findings, partner: Chosen[Any] | None) -> None:
@@ -16,10 +17,7 @@ def check_references(findings: Findings, partner: Chosen[Any] | None) -> None:
     values, plugins = findings.layer.values, findings.plugins
     for key, metric in findings.components.get("metrics", []):
         if metric.needs_features and not values.get("features"):
-            known = listed(plugins.components("features"))
-            remedy = f"Add [features.NAME]; there is {known}." if known else "No installed plugin has features."
-            cause = f"the metric '{metric.name}' measures in a feature space, and there is none"
-            findings.lack(("features",), "E-ref", cause, remedy, at=key)
+            _lack_features(findings, f"the metric '{metric.name}' measures", key)
     trainers, losses = findings.components.get("trainer", []), findings.components.get("losses", [])
     if len(trainers) != 1:
         return
@@ -33,6 +31,8 @@ def check_references(findings: Findings, partner: Chosen[Any] | None) -> None:
                     f"where the trainer '{trainer.name}' gives {gives}"
                 )
                 findings.add(key, "E-ref", cause, _suitable(plugins, trainer, side), expected=gives)
+            elif "features" in needs and not values.get("features"):
+                _lack_features(findings, f"the loss '{loss.name}' compares pictures", key)
     tables = values.get("losses", {})
     for side in trainer.gives if isinstance(tables, dict) and len(tables) == len(losses) else ():
         if not any(side in loss.needs for _, loss in losses):
@@ -44,6 +44,13 @@ def check_references(findings: Findings, partner: Chosen[Any] | None) -> None:
         known = listed(plugins.components("critic"))
         remedy = f"Add [critic.NAME]; there is {known}." if known else "No installed plugin has a critic."
         findings.lack(("critic",), "E-ref", cause, remedy, at=place)
+
+
+def _lack_features(findings: Findings, cause: str, key: Key) -> None:
+    """A component needs the feature network that the recipe does not name."""
+    known = listed(findings.plugins.components("features"))
+    remedy = f"Add [features.NAME]; there is {known}." if known else "No installed plugin has features."
+    findings.lack(("features",), "E-ref", f"{cause} in a feature space, and there is none", remedy, at=key)
 
 
 def _suitable(plugins: Plugins, trainer: Component, side: Side) -> str:

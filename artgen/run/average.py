@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import update_bn
 
 from artgen.device import to_device
 from artgen.training import Generator, Size
@@ -54,11 +53,18 @@ class Average:
 def settled(network: Generator, given: Iterable[Tensor | None]) -> Generator:
     """A copy of an averaged network that is ready to sample: its batch-norm statistics recomputed over `given`.
 
-    Averaged weights with statistics of the latest ones would give pale or noisy pictures. Networks without batch norm
+    Averaged weights with statistics of the latest ones would give pale or noisy pictures. All other layers stay in eval
+    mode, as they will be: statistics taken under dropout would be those of another network. Networks without batch norm
     are copied as they are.
     """
     copied = copy.deepcopy(network).eval()
-    if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in copied.modules()):
-        update_bn(given, copied)
-        copied.eval()
+    norms = [m for m in copied.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.train().reset_running_stats()
+        norm.momentum = None  # the plain mean over all batches
+    for batch in given if norms else ():
+        copied(batch)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.eval().momentum = momentum
     return copied

@@ -122,10 +122,11 @@ def _network_bytes(recipe: Recipe, built: Size, size: Size, batch: int) -> int:
                 module.register_forward_hook(keep)
     generator = networks[0]
     with suppress(*_NOT_ON_META):
+        source = torch.empty(batch, 3, *size)
         given = generator.latent.draw(batch, "meta") if generator.takes == "latent" else None
-        form = generator(torch.empty(batch, 3, *size) if generator.takes == "picture" else given)
+        form = generator(source if generator.takes == "picture" else given)
         for critic in networks[1:]:
-            critic(form)
+            critic(torch.cat([source, form], dim=1) if critic.judges == "pair" else form)
     # Weights, gradients and two moments of each network; the average of the generator.
     return int(4 * (4 * sum(weights) + weights[0]) + 2 * kept)
 

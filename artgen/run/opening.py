@@ -72,7 +72,8 @@ class OpenRun:
         """
         with exhaustion(f"{count} pictures of {self.size} px", "Ask for fewer at a time."):
             given = given_for(self.generator, count, seed, purpose, self.device, self.sources, self.size)
-            return make_pictures(self.generator, given, self.device, self.precision)
+            with drawing(seed, f"{purpose} noise"):  # of a generator that draws also when it only makes pictures
+                return make_pictures(self.generator, given, self.device, self.precision)
 
 
 def open_run(path: Path, device: torch.device, plugins: Plugins, workshop: Workshop) -> OpenRun:

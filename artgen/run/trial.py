@@ -183,7 +183,8 @@ class _Trial:
     def _steps(self, phase: Phase, images: int) -> tuple[int, float]:
         """Begin a phase and take a few steps: how many images one shows, and how long one takes on the average.
 
-        The first step is in the middle of the fade and has every term of the losses, so it needs most memory.
+        The first step is in the middle of the fade and has every term of the losses, so it needs most memory. The run's
+        own clock stands near its end: a trainer may begin with less than it does later.
         """
         if self.job is None:
             self.job = build(self.recipe, self.dataset, self.device, self.precision)
@@ -193,7 +194,7 @@ class _Trial:
         job.begin(phase)
 
         def seconds(step: int, phase_images: int) -> float:
-            clock = Clock(phase_images, step, phase.index, phase_images, job.total_images)
+            clock = Clock(job.total_images - 1, step, phase.index, phase_images, job.total_images)
             begun = time.perf_counter()
             take_step(job, phase, clock)
             if self.device.type == "cuda":

@@ -114,7 +114,8 @@ class RunUpkeep:
         seed = job.recipe.seed
         network = settle(job.average.network, seed, job.device, job.precision, job.feed, size)
         given = given_for(network, count, seed, purpose, job.device, job.feed, size)
-        return make_pictures(network, given, job.device, job.precision)
+        with drawing(seed, f"{purpose} noise"):  # of a generator that draws also when it only makes pictures
+            return make_pictures(network, given, job.device, job.precision)
 
     def evaluate(self, clock: Clock) -> dict[str, float]:
         """Measure the recipe's metrics and write them into the curves."""

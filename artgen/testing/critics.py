@@ -18,7 +18,7 @@ from artgen.rng import drawing
 from artgen.testing.gradients import fault_of_second_gradient
 from artgen.testing.growth import begin, device_of, phases
 from artgen.testing.networks import COUNT, NetworkContract
-from artgen.testing.runs import around, plugins_with
+from artgen.testing.runs import PAIRED, around, plugins_with
 from artgen.testing.suite import usable_sizes
 from artgen.testing.verdicts import form_of, levels_of, require, require_finite, same
 from artgen.training import Critic, Form, Generator, Size
@@ -38,9 +38,12 @@ class CriticContract(NetworkContract):
         return form_of(form, [level[:count].to(device_of(network)) for level in levels_of(form)])
 
     def form(self, size: Size) -> Form:
-        """Real pictures in the form that its generator gives them, the same each time."""
+        """Real pictures in the form that its generator gives them, or pairs, the same each time."""
+        judges = self.make(size).judges
         with drawing(0, "form"):
             pictures = torch.rand(COUNT, 3, *size) * 2 - 1
+            if judges == "pair":
+                return torch.cat([torch.rand(COUNT, 3, *size) * 2 - 1, pictures], dim=1)
             maker = self.maker(size)
             return pictures if maker is None else maker.like(pictures)
 
@@ -120,5 +123,6 @@ class CriticContract(NetworkContract):
         if maker is not None:
             beside = tomli_w.dumps({"generator": {self.judged(): dict(self.generator_options)}})
         grows = self.built().grows and maker is not None and maker.grows
-        recipe = around("critic", self.component, self.options, beside, phases(sizes, grows=grows), self.recipe)
+        pairs = PAIRED if self.built().judges == "pair" else ""
+        recipe = around("critic", self.component, self.options, pairs, beside, phases(sizes, grows=grows), self.recipe)
         self.require_exact_resume(recipe, tmp_path, 3, 6)

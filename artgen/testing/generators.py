@@ -12,7 +12,7 @@ from artgen.components import Kind
 from artgen.rng import drawing
 from artgen.testing.growth import begin, device_of, phases, steps
 from artgen.testing.networks import COUNT, NetworkContract
-from artgen.testing.runs import around, plugins_with
+from artgen.testing.runs import PAIRED, around, plugins_with
 from artgen.testing.suite import usable_sizes
 from artgen.testing.verdicts import levels_of, require, require_finite
 from artgen.training import Critic, Generator, LatentSpace, Size
@@ -74,7 +74,10 @@ class GeneratorContract(NetworkContract):
         # A generator's pictures can grow only where its critic grows along.
         grows = network.grows and partner is not None and self.partner(partner).grows
         critic = "[critic]\n" if partner else ""  # an empty table leaves the choice to the generator
-        recipe = around("generator", self.component, self.options, critic, phases(sizes, grows=grows), self.recipe)
+        pairs = PAIRED if partner and network.takes == "picture" and self.partner(partner).judges == "pair" else ""
+        recipe = around(
+            "generator", self.component, self.options, pairs, critic, phases(sizes, grows=grows), self.recipe
+        )
         self.require_exact_resume(recipe, tmp_path, 3, 6)
 
     def partner(self, name: str) -> Critic:

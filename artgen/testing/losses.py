@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
 
-from artgen.components import Kind, Side
+from artgen.components import Kind, Options, Side
 from artgen.device import mixed
 from artgen.rng import drawing
+from artgen.testing.filters import SmallFeatures
 from artgen.testing.gradients import fault_of_gradient
-from artgen.testing.runs import CPU, around
+from artgen.testing.runs import CPU, around, for_pairs
 from artgen.testing.suite import ComponentContract
 from artgen.testing.verdicts import close, failed, gpu, levels_of, require, require_finite, require_no_reads
 from artgen.testing.watch import HostReads
@@ -26,8 +28,8 @@ FIELDS = tuple(Outputs.__dataclass_fields__)
 class LossContract(ComponentContract):
     """What a loss promises: each of its sides is a pure function of the fields of `Outputs` that it `needs`.
 
-    The checks lay before it what a trainer would, with a small smooth critic. What moves is, on the critic's side, the
-    critic's weights; on the generator's, the made pictures.
+    The checks lay before it what a trainer would, of pairs too, with a small smooth critic and a small feature network.
+    What moves is, on the critic's side, the critic's weights; on the generator's, the made pictures.
     """
 
     kind: ClassVar[Kind] = "loss"
@@ -55,6 +57,7 @@ class LossContract(ComponentContract):
         with drawing(0, "outputs"):
             real, fake = (torch.rand(2, COUNT, 3, *self.size, dtype=torch.float64) * 2 - 1).to(device, dtype)
             weights = torch.randn(6, dtype=torch.float64).to(device, dtype)
+            source = torch.rand(COUNT, 3, *self.size, dtype=torch.float64).to(device, dtype) * 2 - 1
         if side == "generator":
             fake = moving = fake.requires_grad_() if moving is None else moving
         else:
@@ -64,7 +67,9 @@ class LossContract(ComponentContract):
             return scored(form, weights)
 
         real_logits = critic(real).detach() if side == "generator" else critic(real)
-        everything = (real, fake, real_logits, critic(fake), critic)  # in the order of FIELDS
+        features = SmallFeatures(Options()).to(device, dtype)
+        # In the order of FIELDS.
+        everything = (real, fake, real_logits, critic(fake), critic, source, real, fake, features)
         needs = self.found().needs.get(side, ()) if needs is None else needs
         filled = {name: value for name, value in zip(FIELDS, everything, strict=True) if name in needs}
         return Outputs(**cast(Any, filled)), moving
@@ -166,7 +171,7 @@ class LossContract(ComponentContract):
             for score in (100.0, -100.0):
                 real, fake = (torch.full_like(x, y).requires_grad_() for x, y in
                               ((outputs.real_logits, score), (outputs.fake_logits, -score)))  # fmt: skip
-                sure = Outputs(outputs.real, outputs.fake, real, fake, outputs.critic)
+                sure = replace(outputs, real_logits=real, fake_logits=fake)
                 value = self.value(side, sure)
                 moves = value.requires_grad
                 gradients: Any = torch.autograd.grad(value.sum(), (real, fake), allow_unused=True) if moves else ()
@@ -181,9 +186,8 @@ class LossContract(ComponentContract):
         for side in self.sides():
             outputs, _ = self.laid(side, needs=FIELDS)
             assert isinstance(outputs.fake, Tensor)
-            half = Outputs(
-                outputs.real, outputs.fake.bfloat16(), outputs.real_logits, outputs.fake_logits, outputs.critic
-            )
+            made = outputs.fake.bfloat16()
+            half = replace(outputs, fake=made, made=made)
             with mixed(CPU, "bf16"):
                 require_finite(f"Under bf16 the {side}'s side", self.value(side, half))
 
@@ -207,7 +211,8 @@ class LossContract(ComponentContract):
 
     def test_stopped_run_ends_in_the_same_bytes(self, tmp_path: Path) -> None:
         """A tiny run with it, stopped and continued, saves the same last checkpoint as a straight one."""
-        self.require_exact_resume(around("losses", self.component, self.options, self.recipe), tmp_path, 3)
+        recipe = around("losses", self.component, self.options, for_pairs(self.found()), self.recipe)
+        self.require_exact_resume(recipe, tmp_path, 3)
 
 
 def scored(form: Form, weights: Tensor) -> Tensor:
@@ -221,5 +226,5 @@ def scored(form: Form, weights: Tensor) -> Tensor:
 
 
 def _forms(outputs: Outputs) -> list[Form]:
-    fields = (outputs.real, outputs.fake, outputs.real_logits, outputs.fake_logits)
-    return [field for field in fields if field is not None]
+    fields = (outputs.real, outputs.fake, outputs.real_logits, outputs.fake_logits, outputs.source)
+    return [field for field in fields if field is not None]  # `target` and `made` are `real` and `fake` here

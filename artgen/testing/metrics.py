@@ -8,16 +8,16 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import interpolate
 
-from artgen.components import Kind
+from artgen.components import Kind, Options
 from artgen.errors import ArtgenError
 from artgen.metrics import Measured, Metric
 from artgen.rng import drawing
+from artgen.testing.filters import SmallFeatures
 from artgen.testing.suite import ComponentContract
 from artgen.testing.verdicts import gpu, require
-from artgen.training import Features
 
 
 class MetricContract(ComponentContract):
@@ -45,7 +45,7 @@ class MetricContract(ComponentContract):
     def measured(self, fake: Tensor, real: Tensor, seed: int = 0) -> Measured:
         """What it measures; its draws follow from the seed."""
         metric: Metric = self.make()
-        features = small_features().to(fake.device) if self.found().needs_features else None
+        features = SmallFeatures(Options()).to(fake.device) if self.found().needs_features else None
         with drawing(seed, "metric"):
             return metric.measure(fake, real, features)
 
@@ -118,21 +118,3 @@ class MetricContract(ComponentContract):
         require(
             not differ, f"CPU and GPU measure differently: {differ}. Draw on the CPU: `torch.randperm(n).to(device)`."
         )
-
-
-class _Small(Features):
-    """Two random convolutions: a space of features that needs no file."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.second = nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 16, 3, 2, 1)
-
-    def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
-        shallow = self.first(pictures).relu()
-        return shallow, self.second(shallow).relu()
-
-
-def small_features() -> Features:
-    """A small frozen feature network, always the same."""
-    with drawing(0, "features"):
-        return _Small().eval().requires_grad_(False)

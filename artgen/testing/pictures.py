@@ -1,10 +1,10 @@
-"""The kit's own data set, for tiny runs: a hook module like any other."""
+"""The kit's own data set and feature network, for tiny runs: a hook module like any other."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from artgen import Component, DataOptions, hookimpl
+from artgen import Component, DataOptions, Options, hookimpl
 
 if TYPE_CHECKING:
     from artgen.data.dataset import Dataset, Workshop
@@ -30,6 +30,20 @@ def artgen_datasets() -> list[Component]:
             summary="24 smooth random pictures and their negatives, for tests",
             options=PictureOptions,
             factory="artgen.testing.pictures:paint",
+        )
+    ]
+
+
+@hookimpl
+def artgen_features() -> list[Component]:
+    """The feature network `kit-features`."""
+    return [
+        Component(
+            kind="features",
+            name="kit-features",
+            summary="Two small random convolutions, for tests",
+            options=Options,
+            factory="artgen.testing.filters:SmallFeatures",
         )
     ]
 

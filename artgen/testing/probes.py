@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -41,6 +42,15 @@ class Probe:
         forms: list[Form | None] = [outputs.fake, outputs.real_logits, outputs.fake_logits]
         means = [level.mean() for form in forms if form is not None for level in levels_of(form)]
         return torch.stack(means).sum() if means else torch.zeros(())
+
+
+class Asked(Losses):
+    """Losses that are always asked, whatever is there."""
+
+    def __call__(self, side: Side, outputs: Outputs, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """As `Losses`, without a look at the fields."""
+        asked = Losses({label: replace(term, needs={}) for label, term in self.terms.items()})
+        return asked(side, outputs, step)
 
 
 def misfit(outputs: Outputs) -> str:

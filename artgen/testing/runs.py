@@ -14,6 +14,7 @@ from typing import Any, cast
 import tomli_w
 import torch
 
+from artgen.components import Component
 from artgen.data.dataset import Workshop
 from artgen.errors import StoppedError
 from artgen.plugins import Plugins, load_plugins
@@ -32,6 +33,7 @@ latent = 4
 width = 4
 [critic.dcgan]
 width = 4
+[features.kit-features]
 [losses.non-saturating]
 [trainer.adversarial]
 [[phase]]
@@ -46,6 +48,19 @@ evaluate_samples = 4
 average_half_life_images = 16
 """
 """The tables that stand around a component in its tiny run, unless its suite's `recipe` has others in their place."""
+
+PAIRED = """
+[generator.unet]
+width = 4
+widest = 8
+[critic.patchgan]
+receptive_field_px = 16
+width = 4
+[losses.non-saturating]
+[losses.l1]
+[trainer.paired]
+"""
+"""What takes their place for a component that works on pairs."""
 
 CPU = torch.device("cpu")
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -70,6 +85,12 @@ def around(section: str = "", name: str = "", options: Mapping[str, Any] = NOTHI
     several = section in ("losses", "metrics")
     tables[section] = tables.get(section, {}) | table if several else table
     return tomli_w.dumps(tables)
+
+
+def for_pairs(component: Component) -> str:
+    """`PAIRED` for a loss that needs, or a trainer that gives, what only pairs have; else nothing."""
+    named = {name for sides in (component.needs, component.gives) for names in sides.values() for name in names}
+    return PAIRED if named & {"source", "target", "made"} else ""
 
 
 def plugins_with(modules: Iterable[object]) -> Plugins:

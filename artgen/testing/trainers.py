@@ -10,8 +10,8 @@ from torch import Tensor
 from artgen.components import Kind
 from artgen.errors import RecipeError
 from artgen.run.build import Job
-from artgen.testing.probes import Probe, batch_of, equal, misfit, packed, parts_of, refusing, step, weights_of
-from artgen.testing.runs import around, job_of
+from artgen.testing.probes import Asked, Probe, batch_of, equal, misfit, packed, parts_of, refusing, step, weights_of
+from artgen.testing.runs import around, for_pairs, job_of
 from artgen.testing.suite import ComponentContract
 from artgen.testing.verdicts import copied, failed, moved, require, require_finite, require_no_reads
 from artgen.testing.watch import HostReads
@@ -36,7 +36,7 @@ class TrainerContract(ComponentContract):
             ) from None
 
     def around(self) -> str:
-        return around("trainer", self.component, self.options, self.recipe)
+        return around("trainer", self.component, self.options, for_pairs(self.found()), self.recipe)
 
     def given(self, folder: Path) -> tuple[Any, ...]:
         return (parts_of(self.job(folder)),)
@@ -94,7 +94,7 @@ class TrainerContract(ComponentContract):
         """A loss finds every field of Outputs filled that the component `gives` on its side, in one form."""
         job, gives, probe = self.job(tmp_path), self.found().gives, Probe()
         require(gives, "The component `gives` nothing, so no loss could be used: gives={'generator': ('fake', ...)}.")
-        step(job, self.trainer(job, losses=Losses({"probe": LossTerm(probe, needs=gives)})))
+        step(job, self.trainer(job, losses=Asked({"probe": LossTerm(probe, needs=gives)})))
         for side, fields in gives.items():
             require(
                 probe.seen[side],

@@ -73,7 +73,7 @@ RECIPES = {
     "translator": _PICTURES
     + """
     [generator.recolour]
-    [losses.l1]
+    [losses.distance]
     [trainer.pairs]
     [[phase]]
     images = 64
@@ -127,6 +127,29 @@ RECIPES = {
     decay_share = 0.5
     [[phase]]
     images = 240
+    batch = 4
+    """,
+    # Pairs, with a critic that joins the generator on the way.
+    "paired": _PICTURES
+    + """
+    [generator.unet]
+    width = 8
+    widest = 8
+    keep_lightness = true
+    [critic.patchgan]
+    receptive_field_px = 16
+    width = 8
+    [augment.ada]
+    adaptation_images = 64
+    interval = 3
+    [losses.non-saturating]
+    [losses.l1]
+    [losses.r1]
+    every = 3
+    [trainer.paired]
+    solo_share = 0.4
+    [[phase]]
+    images = 64
     batch = 4
     """,
     "penalty": _PICTURES

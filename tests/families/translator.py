@@ -1,4 +1,4 @@
-"""Picture to picture: pairs, a generator that takes a picture, a trainer of its own, and an L1 loss."""
+"""Picture to picture: pairs, a generator that takes a picture, a trainer of its own, and a loss that compares."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Recolour(Generator):
         return self.convolution(source)
 
 
-class L1:
+class Distance:
     def __init__(self, options: LossOptions) -> None:
         pass
 
@@ -79,8 +79,8 @@ def artgen_generators() -> list[Component]:
 @hookimpl
 def artgen_losses() -> list[Component]:
     return [
-        Component(kind="loss", name="l1", summary="Mean distance", options=LossOptions, factory=f"{__name__}:L1",
-                  needs={"generator": ("real", "fake")})
+        Component(kind="loss", name="distance", summary="Mean distance", options=LossOptions,
+                  factory=f"{__name__}:Distance", needs={"generator": ("real", "fake")})
     ]  # fmt: skip
 
 

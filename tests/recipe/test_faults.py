@@ -96,6 +96,10 @@ ONE_FAULT = {
         "the loss 'style' needs 'features' for the generator, where the trainer 'game' gives 'fake', 'fake_logits'",
         "Losses that suit this trainer: 'logistic'",
     ),
+    "loss without features": (
+        "[trainer.game]", "[losses.style]\n[trainer.gallery]", "losses.style",
+        "the loss 'style' compares pictures in a feature space, and there is none", "Add [features.NAME]; there is",
+    ),
     "no loss for a side": ("[losses.logistic]\n", "", "trainer.game", "no loss judges the generator", "'logistic'"),
     "metric without features": (
         "[metrics.swd]", "[metrics.kid]", "metrics.kid", "measures in a feature space", "'filters'",

@@ -77,7 +77,12 @@ class Toys:
             "generator": ("fake", "fake_logits"),
             "critic": ("real", "fake", "real_logits", "fake_logits", "critic"),
         }
-        return [component("trainer", "game", gives=gives), component("trainer", "alone")]
+        looks = {side: (*fields, "features") for side, fields in gives.items()}
+        return [
+            component("trainer", "game", gives=gives),
+            component("trainer", "alone"),
+            component("trainer", "gallery", gives=looks),
+        ]
 
     @hookimpl
     def artgen_augmentations(self):

@@ -142,6 +142,28 @@ def test_settling_recomputes_batch_norm_statistics_and_leaves_the_original():
     assert not network.training
 
 
+def test_settling_sees_the_network_as_it_will_be_used():
+    """Dropout is off in eval mode, so the statistics are those without it."""
+    torch.manual_seed(0)
+
+    class Dropping(Toy):
+        def forward(self, z):
+            return self.norm(nn.functional.dropout(self.linear(z), 0.9, self.training))
+
+    network = Dropping().eval()
+    z = torch.randn(512, 4)
+    copied = settled(network, [z])
+    torch.testing.assert_close(copied(z).mean(dim=0), torch.zeros(6), atol=1e-4, rtol=0)
+    torch.testing.assert_close(copied(z).std(dim=0), torch.ones(6), atol=1e-3, rtol=0)
+
+
+def test_norms_that_keep_no_statistics_have_none_to_settle():
+    network = Toy()
+    network.norm = nn.BatchNorm1d(6, track_running_stats=False)
+    z = torch.randn(16, 4)
+    torch.testing.assert_close(settled(network, iter(()))(z), network.eval()(z))
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_without_batch_norm_nothing_is_run(training):
     def never():

@@ -137,6 +137,14 @@ def test_a_term_that_is_due_now_and_then_counts_so_often(toy, monkeypatch):
     assert phase.seconds == pytest.approx(1000 * phase.step_seconds)
 
 
+def test_a_step_is_measured_as_it_is_late_in_the_run(toy, monkeypatch):
+    """A trainer may begin with less than it does later: here the critic joins at two fifths."""
+    taken = []
+    monkeypatch.setattr(trial, "take_step", lambda job, phase, clock: taken.append(clock.progress))
+    measure(*toy("paired"), CPU, "fp32")
+    assert taken[0] > 0.9
+
+
 def test_a_slow_step_is_not_repeated(toy, monkeypatch):
     watch = Watch(monkeypatch, first=60.0)
     (phase,) = measure(*toy("everything", "phase=[{images=4000,batch=4}]"), CPU, "fp32").phases
@@ -179,6 +187,16 @@ def test_the_least_memory_grows_with_the_batch():
     for batch, bound in zip((4, 400), bounds, strict=True):
         assert 16 * weights < bound < 16 * weights + batch * 4_000_000
     assert bounds[0] < bounds[1]
+
+
+def test_what_a_critic_of_pairs_keeps_is_weighed(toy):
+    """A critic of pairs has a few more weights than one of pictures, and keeps as much of a step."""
+    bounds = []
+    for conditional in ("true", "false"):
+        recipe, _ = toy("paired", f"critic.patchgan.conditional={conditional}")
+        phase = schedule(recipe)[0]
+        bounds.append(memory.least_bytes(recipe, phase, phase.size, 400))
+    assert bounds[0] - bounds[1] == 4 * 4 * 3 * 8 * 4**2  # weights, gradients, two moments of 3 more channels
 
 
 @pytest.mark.parametrize(

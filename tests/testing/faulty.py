@@ -248,6 +248,15 @@ class SoundCritic(Critic):
 
 
 @critic
+class SoundPairCritic(SoundCritic):
+    judges = "pair"
+
+    def __init__(self, options, size):
+        super().__init__(options, size)
+        self.first = nn.Conv2d(6, 4, 3, padding=1)
+
+
+@critic
 class BatchInEval(SoundCritic):
     def forward(self, x):
         return super().forward(x - x.mean(dim=0))
@@ -439,6 +448,13 @@ class OwnNoise(Judge):
 class Misspelt(Judge):
     def generator(self, outputs: Outputs):
         return softplus(-outputs.fake_logits).mean()
+
+
+@loss(generator=("made", "target", "features"))
+class SoundPairLoss(Judge):
+    def generator(self, outputs: Outputs):
+        made, wanted = outputs.features(outputs.made), outputs.features(outputs.target)
+        return (outputs.made - outputs.target).abs().mean() + (made[-1] - wanted[-1]).square().mean()
 
 
 # Trainers

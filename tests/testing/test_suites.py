@@ -47,7 +47,9 @@ BF16 = {"test_bf16": "not finite"}
 SOUND = [
     ("generator", "sound"),
     ("critic", "sound-critic"),
+    ("critic", "sound-pair-critic"),
     ("loss", "sound-loss"),
+    ("loss", "sound-pair-loss"),
     ("loss", "good"),
     ("trainer", "plain"),
     ("augment", "brightness"),
@@ -229,7 +231,7 @@ FAMILIES = {
     ("critic", "pyramid"): SMALL,
     ("generator", "recolour"): SMALL,
     ("generator", "canvas"): ON_CANVAS,
-    ("trainer", "pairs"): {"recipe": "[generator.recolour]\n[losses.l1]\n[critic]", "plugins": TOYS},
+    ("trainer", "pairs"): {"recipe": "[generator.recolour]\n[losses.distance]\n[critic]", "plugins": TOYS},
 }
 
 
