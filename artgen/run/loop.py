@@ -71,7 +71,7 @@ def take_step(job: Job, phase: Phase, clock: Clock) -> tuple[Clock, dict[str, Te
         scalars = take_turns(job, phase.pieces, lambda piece: take_share(job, phase, clock, piece))
     count = phase.batch * job.trainer.batches_per_step
     clock = replace(clock, images=clock.images + count, steps=clock.steps + 1, phase_images=clock.phase_images + count)
-    job.average.update(count, clock.images)
+    job.average.update(count, clock.phase_images)
     return clock, scalars
 
 
