@@ -14,14 +14,21 @@ from artgen.cli.main import artgen
 from artgen.recipe import DEVICES, bundled_recipes, load_recipe
 
 RECIPES = sorted(bundled_recipes())
-_STEPS = "phase=[{images=32, batch=8}]"
 _SMALL = [
-    *("--device", "cpu", "--out", "run", "--set", _STEPS, "--set", "run.precision=fp32"),
+    *("--device", "cpu", "--out", "run", "--set", "run.precision=fp32"),
     *("--set", "run.evaluate_samples=8", "--set", "run.preview_pictures=4"),
     *("--set", "metrics.swd={descriptors=4, directions=4}"),
     *("--set", "metrics.diversity={pairs=4}", "--set", "metrics.nearest={real_queries=20, shown=2}"),
 ]
 _NARROW = {
+    name: [
+        "--set",
+        f"generator.{name}={{latent=4, width=4, widest=8}}",
+        "--set",
+        f"critic.{name}={{width=4, widest=8}}",
+    ]
+    for name in ("pggan", "msggan")
+} | {
     "dcgan": ["--set", "generator.dcgan.width=8", "--set", "critic.dcgan.width=8"],
     "dense": ["--set", "generator.dense.hidden=[16]", "--set", "critic.dense={hidden=[16]}"],
 }
@@ -51,7 +58,7 @@ def here(tmp_path, monkeypatch, one_thread):
 
 
 def test_the_bundled_recipes_are_there():
-    assert {"digits", "digits-dense", "horses", "rembrandt"} <= set(RECIPES)
+    assert {"digits", "grown-portraits", "horses", "multiscale-portraits", "rembrandt"} <= set(RECIPES)
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -76,10 +83,13 @@ def _ways(name):
 @pytest.mark.parametrize(("name", "way"), [(name, way) for name in RECIPES for way in _ways(name)])
 def test_a_recipe_takes_its_first_steps(name, way, here):
     recipe = load_recipe(name)
-    artgen(["run", name, *way, *_SMALL, *_NARROW[recipe.generator.use]], standalone_mode=False)
+    side_px, grows = recipe.phases[-1].size[0], len(recipe.phases) > 1
+    levels = f"from={side_px // 2}, to={side_px}, images=16, fade=0.5" if grows else "images=32"
+    steps = ["--set", f"phase=[{{{levels}, batch=8}}]"]
+    artgen(["run", name, *way, *_SMALL, *steps, *_NARROW[recipe.generator.use]], standalone_mode=False)
     run = here / "run"
     with Image.open(run / "samples" / "final.png") as sheet:
-        assert sheet.width == sheet.height == 2 * recipe.phases[0].size[0] + 6
+        assert sheet.width == sheet.height == 2 * side_px + 6
     assert recipe.title in (run / "report.html").read_text()
     figures = json.loads((run / "figures.json").read_text())
     assert {figure.split("/")[0] for figure in figures} == {metric.label for metric in recipe.metrics}

@@ -46,6 +46,16 @@ def test_it_equals_the_formula_with_a_ramped_half_life():
         torch.testing.assert_close(p.double(), expected[name], atol=1e-5, rtol=1e-5)
 
 
+def test_a_new_phase_ramps_anew():
+    """A level that is blended in begins with the colours that it has now, not with those of its first weights."""
+    generator = Toy()
+    average = Average(generator, half_life_images=1000)
+    average.update(10, 1_000_000)
+    wiggle(generator)
+    average.update(10, 10)
+    torch.testing.assert_close(average.network.linear.weight, generator.linear.weight, atol=5e-3, rtol=0)
+
+
 def test_after_one_half_life_half_of_the_difference_is_left():
     generator = Toy()
     average = Average(generator, half_life_images=100)
