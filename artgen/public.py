@@ -45,6 +45,7 @@ PUBLIC: Mapping[str, tuple[str, ...]] = {
     "artgen.data.crop": ("frame",),
     "artgen.data.folder": ("prepare",),
     "artgen.data.images": ("MAX_PIXELS", "Picture", "read", "resize", "shown"),
+    "artgen.data.pairs": ("prepare_folders", "prepare_halves"),
     "artgen.data.pixels": ("grid", "to_float", "to_uint8"),
     "artgen.distributed": ("mean_over_ranks_", "rank", "world_size"),
     "artgen.plugins": ("Plugins", "load_plugins"),

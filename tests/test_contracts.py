@@ -108,7 +108,20 @@ def npz(path):
     return {"path": str(path / "pictures.npz"), "resolution": 16}
 
 
-FILES = {("data", make.__name__): make for make in (folder, mnist, cifar10, npz)}
+def pairs(path):
+    for side in ("labels", "photos"):
+        (path / side).mkdir()
+        folder(path / side)
+    return {"path": str(path), "resolution": 16, "labels": True}
+
+
+def side_by_side(path):
+    for index, picture in enumerate(PICTURES):
+        write_png(path / f"{index}.png", np.concatenate([picture, 255 - picture], axis=1))
+    return {"path": str(path), "resolution": 16}
+
+
+FILES = {("data", make.__name__.replace("_", "-")): make for make in (folder, mnist, cifar10, npz, pairs, side_by_side)}
 
 
 class OnFiles:
