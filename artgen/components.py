@@ -68,6 +68,9 @@ class DataOptions(Options):
     """Side of the pictures in pixels, or [width, height]."""
     mirror: bool = False
     """Show each picture as it is or mirrored, by the toss of a coin."""
+    jitter_px: int = Field(0, ge=0, le=1024)
+    """Show a part of each picture: enlarge its shorter side by so many pixels, then cut the old size out of it, at a
+    place drawn anew each time (Isola et al. 2017, section 6.2: 30 for pictures of 256 px)."""
 
     @property
     def size(self) -> tuple[int, int]:

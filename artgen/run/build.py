@@ -126,7 +126,8 @@ def build(
             remedy="Choose a data set of pairs.",
         )
     average = Average(generator, recipe.run.average_half_life_images)
-    feed = Feed(dataset, recipe.seed, device, mirror=recipe.data.options.mirror)
+    shown = recipe.data.options
+    feed = Feed(dataset, recipe.seed, device, mirror=shown.mirror, jitter_px=shown.jitter_px)
     phases = tuple(
         _whole_steps(replace(phase, pieces=count), trainer.batches_per_step)
         for phase, count in zip(phases, pieces or [1] * len(phases), strict=True)

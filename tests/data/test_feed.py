@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from artgen.data import Dataset
-from artgen.data.feed import Feed
+from artgen.data.feed import Feed, _enlarged
 from artgen.data.pixels import to_float, to_uint8
 from artgen.errors import DataError
 from artgen.training import Batch, Size
@@ -30,8 +31,8 @@ def numbers(real: torch.Tensor) -> list[int]:
     return to_uint8(real)[:, 0, 0, 0].tolist()
 
 
-def feed(mirror: bool = False, seed: int = 5, source: bool = False) -> Feed:
-    return Feed(Dataset(pictures(), "x", pictures(seed=1) if source else None), seed, "cpu", mirror)
+def feed(mirror: bool = False, seed: int = 5, source: bool = False, jitter_px: int = 0) -> Feed:
+    return Feed(Dataset(pictures(), "x", pictures(seed=1) if source else None), seed, "cpu", mirror, jitter_px)
 
 
 def same(a: Batch, b: Batch) -> bool:
@@ -49,21 +50,23 @@ def test_each_epoch_shows_each_picture_once(batch):
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 10**12), st.integers(1, 40), st.integers(1, 40), st.booleans())
-def test_only_the_position_counts_not_the_history(images, first, second, mirror):
-    used = feed(mirror, source=True)
+@given(st.integers(0, 10**12), st.integers(1, 40), st.integers(1, 40), st.booleans(), st.sampled_from([0, 3]))
+def test_only_the_position_counts_not_the_history(images, first, second, mirror, jitter_px):
+    used = feed(mirror, source=True, jitter_px=jitter_px)
     used.batch(images + 999, 7, SIZE)
-    whole = feed(mirror, source=True).batch(images, first + second, SIZE)
+    whole = feed(mirror, source=True, jitter_px=jitter_px).batch(images, first + second, SIZE)
     parts = [used.batch(images, first, SIZE), used.batch(images + first, second, SIZE)]
     assert same(whole, Batch(torch.cat([part.real for part in parts]), torch.cat([part.source for part in parts])))
 
 
 @pytest.mark.parametrize("count", [8, 7, 1])
 @pytest.mark.parametrize("world", [2, 3])
-def test_the_shares_of_the_ranks_make_up_the_batch(count, world):
-    shares = [feed(mirror=True, source=True).batch(100, count, SIZE, rank, world) for rank in range(world)]
+@pytest.mark.parametrize("jitter_px", [0, 3])
+def test_the_shares_of_the_ranks_make_up_the_batch(count, world, jitter_px):
+    paired = feed(mirror=True, source=True, jitter_px=jitter_px)
+    shares = [paired.batch(100, count, SIZE, rank, world) for rank in range(world)]
     real, source = (torch.cat(parts) for parts in zip(*((share.real, share.source) for share in shares), strict=True))
-    assert same(feed(mirror=True, source=True).batch(100, count, SIZE), Batch(real, source))
+    assert same(paired.batch(100, count, SIZE), Batch(real, source))
 
 
 def test_another_seed_gives_another_order():
@@ -98,6 +101,51 @@ def test_mirroring_is_a_fair_coin_for_each_position_and_keeps_pairs_together():
 def test_without_mirroring_nothing_is_mirrored():
     batch = feed().batch(0, 10 * COUNT, SIZE)
     assert torch.equal(to_uint8(batch.real), torch.from_numpy(pictures()[numbers(batch.real)]).permute(0, 3, 1, 2))
+
+
+def cut_from(larger: np.ndarray, part: np.ndarray, tolerance: float) -> list[tuple[int, int]]:
+    """Where a part (h, w, 3) lies in a larger picture."""
+    windows = np.lib.stride_tricks.sliding_window_view(larger, part.shape[:2], axis=(0, 1)).transpose(0, 1, 3, 4, 2)
+    return [*map(tuple, np.argwhere(np.abs(windows - part).max((2, 3, 4)) <= tolerance).tolist())]
+
+
+def test_jitter_cuts_a_part_out_of_the_enlarged_picture_alike_on_both_sides():
+    original = np.random.default_rng(3).integers(0, 256, (COUNT, *SIZE, 3), dtype=np.uint8)
+    numbered = np.arange(COUNT, dtype=np.uint8)[:, None, None, None].repeat(8, 1).repeat(6, 2).repeat(3, 3)
+    index = Feed(Dataset(numbered, "x"), 5, "cpu", jitter_px=6).batch(0, 30 * COUNT, SIZE)
+    labels = Dataset(original, "x", original, source_is_labels=True)
+    batch = Feed(labels, 5, "cpu", jitter_px=6).batch(0, 30 * COUNT, SIZE)  # twice as large
+    seen = []
+    for number, real, source in zip(numbers(index.real), batch.real, batch.source, strict=True):
+        floats = original[number].astype(np.float32) / 127.5 - 1
+        smooth = cv2.resize(floats, (12, 16), interpolation=cv2.INTER_CUBIC).clip(-1, 1)
+        [place] = cut_from(smooth, real.permute(1, 2, 0).numpy(), 1e-4)
+        assert place in cut_from(floats.repeat(2, 0).repeat(2, 1), source.permute(1, 2, 0).numpy(), 1e-6)
+        seen.append(place)
+    assert {top for top, _ in seen} == set(range(9))
+    assert {left for _, left in seen} == set(range(7))
+    assert seen[:COUNT] != seen[COUNT : 2 * COUNT]
+
+
+def test_jitter_keeps_proportions_sizes_and_the_fixed_choice():
+    assert _enlarged(Size(256, 256), 30) == Size(286, 286)
+    assert _enlarged(Size(128, 256), 15) == Size(143, 286)
+    jittered = feed(source=True, jitter_px=3)
+    assert jittered.batch(0, 4, SIZE).real.is_contiguous(memory_format=torch.channels_last)
+    assert jittered.batch(0, 4, SIZE).real.abs().max() <= 1
+    assert jittered.batch(0, 4, Size(4, 3)).source.shape == (4, 3, 4, 3)
+    assert torch.equal(jittered.reals(9, SIZE), feed(source=True).reals(9, SIZE))
+    assert torch.equal(jittered.sources(9, SIZE), feed(source=True).sources(9, SIZE))
+
+
+@pytest.mark.parametrize("jitter_px", [0, 1, 3])
+@pytest.mark.parametrize("size", [SIZE, Size(5, 4), Size(4, 3)])
+def test_labels_are_never_blended(jitter_px, size):
+    labels = np.random.default_rng(0).choice(np.array([0, 51, 255], np.uint8), (COUNT, *SIZE, 3))
+    paired = Feed(Dataset(pictures(), "x", labels, source_is_labels=True), 5, "cpu", True, jitter_px)
+    for source in (paired.batch(0, 40, size).source, paired.sources(9, size)):
+        assert set(to_uint8(source).unique().tolist()) == {0, 51, 255}
+        assert torch.equal(source, to_float(to_uint8(source)))
 
 
 def test_integer_factors_are_means_over_whole_pixels():
@@ -161,6 +209,8 @@ def test_the_gpu_sees_the_same_pictures(monkeypatch, resident):
     monkeypatch.setattr("artgen.data.feed._CHUNK", 5)
     dataset = Dataset(pictures(), "x", pictures(seed=1))
     on_gpu = Feed(dataset, 5, "cuda", mirror=True)
+    jittered, on_cpu = (Feed(dataset, 5, device, jitter_px=3).batch(3, 20, SIZE) for device in ("cuda", "cpu"))
+    assert torch.allclose(jittered.real.cpu(), on_cpu.real, atol=1e-5)
     assert isinstance(on_gpu._real, torch.Tensor) == resident
     batch, expected = on_gpu.batch(3, 20, SIZE), Feed(dataset, 5, "cpu", mirror=True).batch(3, 20, SIZE)
     assert same(Batch(batch.real.cpu(), batch.source.cpu()), expected)
