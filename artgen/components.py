@@ -19,7 +19,7 @@ from artgen.isolation import asked_to_stop, cause_of, restored
 
 _log = logging.getLogger(__name__)
 
-Kind = Literal["data", "augment", "generator", "critic", "features", "loss", "trainer", "metric"]
+Kind = Literal["data", "source", "augment", "generator", "critic", "features", "loss", "trainer", "metric"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Side = Literal["generator", "critic"]
 

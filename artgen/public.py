@@ -31,6 +31,7 @@ PUBLIC: Mapping[str, tuple[str, ...]] = {
         "Phase",
         "Prior",
         "Size",
+        "Source",
         "Trainer",
         "Update",
     ),

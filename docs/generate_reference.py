@@ -28,6 +28,7 @@ check recipes; do not edit it by hand. How a recipe reads is told in [recipes](r
 """
 _HEADINGS: dict[Kind, tuple[str, str]] = {
     "data": ("Data", "Exactly one: `[data.NAME]`."),
+    "source": ("Sources", "At most one: `[source.NAME]`. It makes pairs of a data set that has none."),
     "augment": ("Augmentation", "At most one: `[augment.NAME]`."),
     "generator": ("Generators", "Exactly one: `[generator.NAME]`."),
     "critic": ("Critics", "At most one: `[critic.NAME]`. Without it a generator's own partner is taken."),

@@ -19,12 +19,14 @@ from artgen.data.dataset import Dataset, Pictures
 from artgen.data.pixels import to_float, to_uint8
 from artgen.errors import DataError
 from artgen.rng import numpy_generator, permutation
-from artgen.training import Batch, Size
+from artgen.training import Batch, Size, Source
 
 # The share of free GPU memory that the data set may take; the rest is for training.
 _RESIDENT_SHARE = 0.6
 # Pictures moved or converted at a time.
 _CHUNK = 1024
+# Pictures whose sources are computed at a time.
+_DERIVED = 64
 
 Indices = NDArray[np.int64]
 
@@ -54,10 +56,17 @@ class Feed:
         mirror: Show each picture as it is or mirrored, by a coin for each position; pairs are mirrored together.
         jitter_px: Enlarge the shorter side of each picture by so many pixels, and show a part of the old size. Its
             place is drawn for each position, one for both sides of a pair (Isola et al. 2017, section 6.2).
+        derive: Computes from pictures, as they are shown, what they are to be made from, if these are no pairs.
     """
 
     def __init__(
-        self, dataset: Dataset, seed: int, device: torch.device | str, mirror: bool = False, jitter_px: int = 0
+        self,
+        dataset: Dataset,
+        seed: int,
+        device: torch.device | str,
+        mirror: bool = False,
+        jitter_px: int = 0,
+        derive: Source | None = None,
     ) -> None:
         self.dataset, self.seed, self.device, self.mirror = dataset, seed, torch.device(device), mirror
         if not len(dataset):
@@ -67,7 +76,13 @@ class Feed:
         self._fixed = permutation(seed, "fixed", 0, len(dataset))
         self._real: Pictures | Tensor = dataset.real
         self._source: Pictures | Tensor | None = dataset.source
+        self._derive = derive if derive is None else derive.to(self.device).eval().requires_grad_(False)
         self._move_to_gpu()
+
+    @property
+    def paired(self) -> bool:
+        """Whether there are sources."""
+        return self._source is not None or self._derive is not None
 
     def batch(self, images: int, count: int, size: Size, rank: int = 0, world: int = 1) -> Batch:
         """The pictures at positions `images` to `images + count`, or the share of one process of them.
@@ -92,6 +107,8 @@ class Feed:
             np.concatenate([piece.cut for piece in pieces]),
         )
         real = self._pictures(self._real, shown.picture, size, shown)
+        if self._derive is not None:
+            return Batch(real, _derived(self._derive, real))
         if self._source is None:
             return Batch(real)
         return Batch(real, self._pictures(self._source, shown.picture, size, shown, self.dataset.source_is_labels))
@@ -109,9 +126,12 @@ class Feed:
 
     def sources(self, count: int, size: Size) -> Tensor | None:
         """What `reals` of the same count are to be made from, (n, 3, H, W) in [-1, 1]; None if these are no pairs."""
+        chosen = self._fixed[:count]
+        if self._derive is not None:
+            return _derived(self._derive, self._pictures(self._real, chosen, size))
         if self._source is None:
             return None
-        return self._pictures(self._source, self._fixed[:count], size, labels=self.dataset.source_is_labels)
+        return self._pictures(self._source, chosen, size, labels=self.dataset.source_is_labels)
 
     def _draw_epoch(self, epoch: int) -> _Shown:
         """Which picture stands at each place of an epoch, and how it is shown there."""
@@ -158,6 +178,13 @@ class Feed:
         if sum(array.nbytes for array in arrays) < _RESIDENT_SHARE * free_bytes:
             self._real = _on(self.device, self.dataset.real)
             self._source = None if self.dataset.source is None else _on(self.device, self.dataset.source)
+
+
+@torch.no_grad()
+def _derived(derive: Source, pictures: Tensor) -> Tensor:
+    """What pictures are to be made from, (n, 3, H, W), in channels_last memory."""
+    made = [derive(piece) for piece in torch.split(pictures, _DERIVED)]
+    return torch.cat(made).contiguous(memory_format=torch.channels_last)
 
 
 def _on(device: torch.device, pictures: Pictures) -> Tensor:

@@ -15,7 +15,7 @@ from artgen.data import Dataset
 from artgen.data.feed import Feed, _enlarged
 from artgen.data.pixels import to_float, to_uint8
 from artgen.errors import DataError
-from artgen.training import Batch, Size
+from artgen.training import Batch, Size, Source
 
 COUNT, SIZE = 13, Size(8, 6)
 
@@ -179,6 +179,44 @@ def test_reals_are_a_fixed_choice_and_sources_go_with_them():
     expected = torch.from_numpy(pictures(seed=1)[chosen]).permute(0, 3, 1, 2)
     assert torch.equal(paired.sources(4, SIZE), to_float(expected))
     assert feed().sources(4, SIZE) is None
+
+
+class Halved(Source):
+    """Half as bright, and without its first column, so that a mirrored picture has another source."""
+
+    def forward(self, given: torch.Tensor) -> torch.Tensor:
+        return torch.cat([torch.zeros_like(given[..., :1]), given[..., 1:] / 2], dim=3)
+
+
+@pytest.mark.parametrize("jitter_px", [0, 3])
+def test_sources_are_derived_from_pictures_as_they_are_shown(monkeypatch, jitter_px):
+    monkeypatch.setattr("artgen.data.feed._DERIVED", 3)
+    derived = Feed(Dataset(pictures(), "x"), 5, "cpu", True, jitter_px, Halved())
+    plain = feed(mirror=True, jitter_px=jitter_px)
+    assert (derived.paired, plain.paired, feed(source=True).paired) == (True, False, True)
+    for size in (SIZE, Size(4, 3)):
+        batch = derived.batch(7, 20, size)
+        assert torch.equal(batch.real, plain.batch(7, 20, size).real)
+        assert torch.equal(batch.source, Halved()(batch.real))
+        assert batch.source.is_contiguous(memory_format=torch.channels_last)
+        assert derived.batch(7, 1, size, 0, 2).source.shape == (0, 3, *size)
+    assert torch.equal(derived.sources(9, SIZE), Halved()(to_float(plain.reals(9, SIZE))))
+
+
+def test_a_source_is_frozen_and_no_graph_is_kept():
+    class Learns(Halved):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Conv2d(3, 3, 1)
+
+        def forward(self, given: torch.Tensor) -> torch.Tensor:
+            return self.layer(given)
+
+    source = Learns()
+    batch = Feed(Dataset(pictures(), "x"), 5, "cpu", derive=source).batch(0, 4, SIZE)
+    assert not batch.source.requires_grad
+    assert not any(parameter.requires_grad for parameter in source.parameters())
+    assert not source.training
 
 
 def test_reals_of_many_pictures_come_in_pieces(monkeypatch):
