@@ -35,7 +35,7 @@ PUBLIC: Mapping[str, tuple[str, ...]] = {
         "Trainer",
         "Update",
     ),
-    "artgen.metrics": ("Measured", "Metric"),
+    "artgen.metrics": ("Measured", "Metric", "PairMetric"),
     "artgen.nn.equalised": ("EqualisedConvolution", "EqualisedLinear"),
     "artgen.nn.grid": ("level_of", "starting_grid"),
     "artgen.nn.levels": ("DoublingLevel", "FirstLevel", "HalvingLevel", "LastLevel", "activate", "channels"),

@@ -78,6 +78,8 @@ def _about(component: Component, plugin: str) -> Iterator[str]:
             yield f"{verb} {'; '.join(told)}.\n"
     if component.needs_features:
         yield "Needs a feature network: `[features.NAME]`.\n"
+    if component.needs_pairs:
+        yield "Needs a generator that takes pictures.\n"
 
 
 def _table(options: type[Options]) -> Iterator[str]:

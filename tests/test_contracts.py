@@ -82,6 +82,7 @@ TINY = {
     ("source", "edges"): {"test_nothing_waits_for_the_host": None},
     ("metric", "kid"): {"options": {"resamples": 20}, "distances": ["kid"]},
     ("metric", "swd"): {"options": {"descriptors": 8, "directions": 8}, "distances": ["swd"]},
+    ("metric", "paired"): {"options": {"shown": 2}, "distances": ["l1"]},
     ("metric", "diversity"): {"options": {"pairs": 20}},
 }
 """What makes the bundled components quick."""

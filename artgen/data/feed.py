@@ -57,6 +57,7 @@ class Feed:
         jitter_px: Enlarge the shorter side of each picture by so many pixels, and show a part of the old size. Its
             place is drawn for each position, one for both sides of a pair (Isola et al. 2017, section 6.2).
         derive: Computes from pictures, as they are shown, what they are to be made from, if these are no pairs.
+        held_out: Share of the pictures that no batch ever holds; at least one, if it is not 0.
     """
 
     def __init__(
@@ -67,13 +68,22 @@ class Feed:
         mirror: bool = False,
         jitter_px: int = 0,
         derive: Source | None = None,
+        held_out: float = 0.0,
     ) -> None:
         self.dataset, self.seed, self.device, self.mirror = dataset, seed, torch.device(device), mirror
         if not len(dataset):
             raise DataError("the data set holds no pictures")
         self._enlarged = _enlarged(Size(*dataset.real.shape[1:3]), jitter_px)
         self._epoch = lru_cache(maxsize=2)(self._draw_epoch)  # a batch may reach into the next epoch
-        self._fixed = permutation(seed, "fixed", 0, len(dataset))
+        fixed = permutation(seed, "fixed", 0, len(dataset))
+        held_out_count = max(1, round(held_out * len(dataset))) if held_out else 0
+        if held_out_count == len(dataset):
+            raise DataError(
+                f"held_out = {held_out:g} of {len(dataset)} picture(s) leaves none to learn from",
+                remedy="Hold fewer out, or give more pictures.",
+            )
+        self._held_out, self._training = fixed[:held_out_count], fixed[held_out_count:]
+        self._learnt = np.sort(self._training)
         self._real: Pictures | Tensor = dataset.real
         self._source: Pictures | Tensor | None = dataset.source
         self._derive = derive if derive is None else derive.to(self.device).eval().requires_grad_(False)
@@ -98,7 +108,7 @@ class Feed:
             Pictures (n, 3, H, W) float32 in [-1, 1] on the device, in channels_last memory.
         """
         first, end = images + count * rank // world, images + count * (rank + 1) // world
-        epochs, places = np.divmod(np.arange(first, end), len(self.dataset))
+        epochs, places = np.divmod(np.arange(first, end), len(self._learnt))
         pieces = [self._epoch(int(epoch)).at(places[epochs == epoch]) for epoch in np.unique(epochs)]
         pieces = pieces or [self._epoch(0).at(places)]  # of more processes than pictures, some have none
         shown = _Shown(
@@ -113,30 +123,36 @@ class Feed:
             return Batch(real)
         return Batch(real, self._pictures(self._source, shown.picture, size, shown, self.dataset.source_is_labels))
 
-    def reals(self, count: int, size: Size) -> Tensor:
-        """The first `count` pictures, or all, of a fixed shuffled order, (n, 3, H, W) uint8 on the device."""
-        chosen = self._fixed[:count]
+    def reals(self, count: int, size: Size, *, training: bool = False) -> Tensor:
+        """The first `count` pictures, or all, of a fixed shuffled order, (n, 3, H, W) uint8 on the device.
+
+        These are held-out ones, where there are any; with `training` such as batches hold.
+        """
+        chosen = self._chosen(count, training)
         # In pieces: as floats, all pictures of a large data set would not fit into memory at once.
         pieces = (chosen[first : first + _CHUNK] for first in range(0, len(chosen), _CHUNK))
         return torch.cat([to_uint8(self._pictures(self._real, piece, size)) for piece in pieces])
 
     def all_real(self, size: Size) -> Tensor:
-        """Every picture of the data set, as `reals` gives them."""
-        return self.reals(len(self.dataset), size)
+        """Every picture that batches hold, as `reals` gives them."""
+        return self.reals(len(self._training), size, training=True)
 
-    def sources(self, count: int, size: Size) -> Tensor | None:
+    def sources(self, count: int, size: Size, *, training: bool = False) -> Tensor | None:
         """What `reals` of the same count are to be made from, (n, 3, H, W) in [-1, 1]; None if these are no pairs."""
-        chosen = self._fixed[:count]
+        chosen = self._chosen(count, training)
         if self._derive is not None:
             return _derived(self._derive, self._pictures(self._real, chosen, size))
         if self._source is None:
             return None
         return self._pictures(self._source, chosen, size, labels=self.dataset.source_is_labels)
 
+    def _chosen(self, count: int, training: bool) -> Indices:
+        return (self._training if training or not len(self._held_out) else self._held_out)[:count]
+
     def _draw_epoch(self, epoch: int) -> _Shown:
         """Which picture stands at each place of an epoch, and how it is shown there."""
-        count = len(self.dataset)
-        order = permutation(self.seed, "order", epoch, count)
+        count = len(self._learnt)
+        order = self._learnt[permutation(self.seed, "order", epoch, count)]
         mirrored, cut = np.zeros(count, np.bool_), np.zeros((count, 2), np.int64)
         if self.mirror:
             mirrored = numpy_generator(self.seed, "mirror", epoch).random(count) < 0.5

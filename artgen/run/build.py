@@ -162,7 +162,7 @@ def build_feed(recipe: Recipe, dataset: Dataset, device: torch.device) -> Feed:
             )
         derive = _build(recipe.source, recipe.seed, "source")
     options = recipe.data.options
-    return Feed(dataset, recipe.seed, device, options.mirror, options.jitter_px, derive)
+    return Feed(dataset, recipe.seed, device, options.mirror, options.jitter_px, derive, options.held_out)
 
 
 def build_generator(recipe: Recipe, size: Size) -> Generator:

@@ -1,4 +1,4 @@
-"""Pairs: pictures to be made from other pictures, given in two folders or side by side."""
+"""Pairs: pictures to be made from other pictures, in two folders or side by side; and how near they come."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from artgen import Component, DataOptions, FilePath, hookimpl
+from artgen import Component, DataOptions, FilePath, Options, hookimpl
 
 ARTGEN_API = 1
 
@@ -42,6 +42,13 @@ class SideBySideOptions(PairOptions):
     """Which half is made from which: the right one from the left one, or the left one from the right one."""
 
 
+class PairedOptions(Options):
+    """How near each made picture is to the one that it should be, beside how near its source is."""
+
+    shown: int = Field(16, ge=1, le=1024)
+    """How many of source, made and real picture the sheet shows."""
+
+
 @hookimpl
 def artgen_datasets() -> list[Component]:
     """The data sets of this plugin."""
@@ -60,4 +67,19 @@ def artgen_datasets() -> list[Component]:
             options=SideBySideOptions,
             factory="artgen_pairs.datasets:side_by_side",
         ),
+    ]
+
+
+@hookimpl
+def artgen_metrics() -> list[Component]:
+    """Likeness one by one."""
+    return [
+        Component(
+            kind="metric",
+            name="paired",
+            summary="L1, PSNR and SSIM of each made picture with the real one, beside those of its source",
+            options=PairedOptions,
+            factory="artgen_pairs.paired:Paired",
+            needs_pairs=True,
+        )
     ]

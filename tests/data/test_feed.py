@@ -219,6 +219,46 @@ def test_a_source_is_frozen_and_no_graph_is_kept():
     assert not source.training
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(2, 40), st.floats(0.001, 0.9), st.integers(0, 99), st.integers(0, 10**9))
+def test_held_out_pictures_are_never_shown_in_training(count, held_out, seed, images):
+    dataset = Dataset(pictures(count), "x", pictures(count))
+    if max(1, round(held_out * count)) == count:
+        with pytest.raises(DataError, match="leaves none to learn from"):
+            Feed(dataset, seed, "cpu", held_out=held_out)
+        return
+    parted = Feed(dataset, seed, "cpu", True, held_out=held_out)
+    shown, kept = numbers(parted.batch(images, 3 * count, SIZE).real), parted.reals(count, SIZE)[:, 0, 0, 0].tolist()
+    assert set(shown) | set(kept) == set(range(count))
+    assert not set(shown) & set(kept)
+    assert len(kept) == max(1, round(held_out * count))
+    assert sorted(parted.all_real(SIZE)[:, 0, 0, 0].tolist()) == sorted(set(shown))
+    assert numbers(parted.sources(count, SIZE)) == kept
+    assert set(numbers(parted.sources(count, SIZE, training=True))) == set(shown)
+    again = Feed(dataset, seed, "cpu", held_out=held_out)
+    assert again.reals(count, SIZE)[:, 0, 0, 0].tolist() == kept
+
+
+def test_another_seed_holds_other_pictures_out():
+    kept = [Feed(Dataset(pictures(), "x"), seed, "cpu", held_out=0.4).reals(9, SIZE)[:, 0, 0, 0] for seed in range(5)]
+    assert len({tuple(chosen.tolist()) for chosen in kept}) == 5
+
+
+def test_without_held_out_pictures_all_are_shown_and_learnt():
+    whole = feed(source=True)
+    assert torch.equal(whole.reals(COUNT, SIZE), whole.all_real(SIZE))
+    assert torch.equal(whole.reals(4, SIZE, training=True), whole.reals(4, SIZE))
+    assert torch.equal(whole.sources(4, SIZE, training=True), whole.sources(4, SIZE))
+
+
+@pytest.mark.parametrize("batch", [1, 4, 9])
+def test_each_epoch_shows_each_picture_that_is_not_held_out_once(batch):
+    parted = Feed(Dataset(pictures(), "x"), 5, "cpu", held_out=0.3)  # 4 of 13
+    shown = [number for i in range(0, 36, batch) for number in numbers(parted.batch(i, batch, SIZE).real)]
+    epochs = [Counter(shown[i : i + 9]) for i in range(0, 36, 9)]
+    assert all(epoch == epochs[0] and set(epoch.values()) == {1} for epoch in epochs)
+
+
 def test_reals_of_many_pictures_come_in_pieces(monkeypatch):
     expected = feed().all_real(SIZE)
     monkeypatch.setattr("artgen.data.feed._CHUNK", 3)

@@ -86,6 +86,7 @@ RECIPES = {
     resolution = 16
     mirror = true
     jitter_px = 4
+    held_out = 0.2
     [source.small]
     [generator.recolour]
     [losses.l1]

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import json
+from contextlib import redirect_stdout
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn.functional import interpolate
 
-from artgen.data.dataset import Workshop
+from artgen.cli.main import artgen as command_line
+from artgen.data.dataset import Dataset, Workshop
+from artgen.data.feed import Feed
 from artgen.data.pixels import to_float
 from artgen.errors import RecipeError
 from artgen.recipe import load_recipe
 from artgen.run.build import build, prepare_data
+from artgen.run.evaluate import evaluate, pairs_for
 from artgen.run.opening import open_run
+from artgen.run.pictures import settle
+from artgen.training import Generator, Size
 from tests.families.drive import RECIPES, _quiet, families, train_family
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -88,3 +97,66 @@ def test_a_later_layer_replaces_the_source(tmp_path):
     (tmp_path / "toy.toml").write_text(RECIPES["derived"] + "\n[source.edges]\n")
     with pytest.raises(RecipeError, match="one source is chosen, found 'small', 'edges'"):
         load_recipe(tmp_path / "toy.toml", plugins=families())
+
+
+HELD_OUT = ["metrics.paired={}", "metrics.nearest={}", "data.negatives.held_out=0.3", "run.evaluate_samples=16"]
+
+
+def test_made_pictures_and_real_ones_are_compared_one_by_one(tmp_path):
+    train_family("translator", tmp_path / "run", overrides=HELD_OUT)
+    run = open_run(tmp_path / "run", CPU, families(), Workshop(tmp_path / "cache", _quiet, 1))
+    layer = run.generator.convolution
+    layer.weight.copy_(-torch.eye(3)[:, :, None, None])  # the pairs are negatives: this makes each picture to the bit
+    layer.bias.zero_()
+    fake = run.sample(16, seed=0)
+    assert len(fake) == 7  # of 24 pictures
+    pairs = pairs_for(run.recipe, run.generator, run.feed, len(fake), run.size)
+    assert torch.equal(fake, pairs.real)
+    assert torch.equal(fake, 255 - pairs.source)
+    figures, _ = evaluate(run.recipe, fake, run.feed.all_real(run.size), None, pairs)
+    assert figures["paired/l1"] == 0
+    assert figures["paired/source_l1"] > 0.3
+    assert figures["nearest/copied_share"] < 1  # what was made exactly is no training picture
+
+
+def test_the_run_and_the_command_measure_the_same(tmp_path, monkeypatch):
+    finished = train_family("translator", tmp_path / "run", overrides=HELD_OUT)
+    names = {"l1", "psnr", "ssim", "source_l1", "source_psnr", "source_ssim"}
+    assert {f"paired/{name}" for name in names} <= finished.figures.keys()
+    assert (tmp_path / "run" / "samples" / "paired.png").is_file()
+    monkeypatch.setattr("artgen.plugins.load_plugins", families)
+    monkeypatch.setenv("ARTGEN_CACHE", str(tmp_path / "cache"))
+    output = io.StringIO()
+    with redirect_stdout(output):
+        command_line(["evaluate", str(tmp_path / "run"), "--json", "--device", "cpu"], standalone_mode=False)
+    told = json.loads(output.getvalue())
+    for name in names:
+        assert told[f"paired/{name}"] == pytest.approx(finished.figures[f"paired/{name}"])
+
+
+def test_a_generator_that_takes_no_pictures_has_nothing_to_compare(tmp_path):
+    with pytest.raises(RecipeError, match=r"metrics.paired: it compares each made picture"):
+        train_family("penalty", tmp_path / "run", overrides=["metrics.paired={}"])
+
+
+class Normalised(Generator):
+    takes = "picture"
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(3)
+
+    def forward(self, source):
+        return self.norm(source)
+
+
+def test_statistics_settle_on_sources_that_training_sees():
+    size = Size(4, 4)
+    numbered = np.arange(20, dtype=np.uint8)[:, None, None, None].repeat(4, 1).repeat(4, 2).repeat(3, 3)
+    held_out = Feed(Dataset(numbered, "x"), 1, CPU, held_out=0.25).reals(20, size)[:, 0, 0, 0].tolist()
+    sources = np.zeros_like(numbered)
+    sources[held_out] = 255
+    feed = Feed(Dataset(numbered, "x", sources), 1, CPU, held_out=0.25)
+    assert (feed.sources(20, size) == 1).all()
+    mean = settle(Normalised(), 1, CPU, "fp32", feed, size).norm.running_mean
+    torch.testing.assert_close(mean, torch.full((3,), -1.0))
