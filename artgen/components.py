@@ -19,7 +19,7 @@ from artgen.isolation import asked_to_stop, cause_of, restored
 
 _log = logging.getLogger(__name__)
 
-Kind = Literal["data", "augment", "generator", "critic", "features", "loss", "trainer", "metric"]
+Kind = Literal["data", "source", "augment", "generator", "critic", "features", "loss", "trainer", "metric"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Side = Literal["generator", "critic"]
 
@@ -68,6 +68,13 @@ class DataOptions(Options):
     """Side of the pictures in pixels, or [width, height]."""
     mirror: bool = False
     """Show each picture as it is or mirrored, by the toss of a coin."""
+    jitter_px: int = Field(0, ge=0, le=1024)
+    """Show a part of each picture: enlarge its shorter side by so many pixels, then cut the old size out of it, at a
+    place drawn anew each time (Isola et al. 2017, section 6.2: 30 for pictures of 256 px)."""
+
+    held_out: float = Field(0.0, ge=0, lt=1)
+    """Share of the pictures, chosen by the seed, that training never sees. Previews, samples and paired metrics of a
+    generator that takes pictures show these."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -127,6 +134,7 @@ class Component:
         needs: For a loss: which fields of `artgen.training.Outputs` it reads, for each side that it judges.
         gives: For a trainer: which fields of `Outputs` it fills, for each side.
         needs_features: For a metric: true if it measures in a feature space (`[features.NAME]`).
+        needs_pairs: For a metric: true if it compares each made picture with the one that it should be.
         deprecated: What to use instead, if this is to go away; whoever uses it is told.
         plugin: Which plugin hands it over; artgen fills it in.
     """
@@ -140,6 +148,7 @@ class Component:
     needs: Mapping[Side, tuple[str, ...]] = field(default_factory=dict)
     gives: Mapping[Side, tuple[str, ...]] = field(default_factory=dict)
     needs_features: bool = False
+    needs_pairs: bool = False
     deprecated: str = ""
     plugin: str = field(default="", compare=False, repr=False)
 

@@ -20,6 +20,7 @@ HOOK_KINDS: dict[str, Kind] = {
     "artgen_trainers": "trainer",
     "artgen_augmentations": "augment",
     "artgen_datasets": "data",
+    "artgen_sources": "source",
     "artgen_features": "features",
     "artgen_metrics": "metric",
 }

@@ -101,6 +101,14 @@ class Registration:
         raise NotImplementedError
 
     @hookspec
+    def artgen_sources(self) -> list[Component]:
+        """What pictures are to be made from, computed from the pictures. `factory(options) -> artgen.training.Source`.
+
+        It makes pairs of any data set that has none.
+        """
+        raise NotImplementedError
+
+    @hookspec
     def artgen_features(self) -> list[Component]:
         """Frozen feature networks. `factory(options) -> artgen.training.Features`."""
         raise NotImplementedError

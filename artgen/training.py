@@ -127,6 +127,18 @@ class Augmentation(nn.Module):
         """Learn from the critic's scores of real pictures, once a step (adaptive augmentation); stays on the device."""
 
 
+class Source(nn.Module):
+    """What each picture is to be made from, where that is computed from the picture itself: its edges, its greys.
+
+    So any data set gives pairs. It has nothing to learn and draws nothing: a picture has one source, whatever else is
+    in the batch.
+    """
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Sources (N, 3, H, W) in [-1, 1] of pictures (N, 3, H, W) in [-1, 1]."""
+        raise NotImplementedError
+
+
 class Features(nn.Module):
     """A frozen network whose activations measure likeness, not pixels."""
 

@@ -28,6 +28,7 @@ check recipes; do not edit it by hand. How a recipe reads is told in [recipes](r
 """
 _HEADINGS: dict[Kind, tuple[str, str]] = {
     "data": ("Data", "Exactly one: `[data.NAME]`."),
+    "source": ("Sources", "At most one: `[source.NAME]`. It makes pairs of a data set that has none."),
     "augment": ("Augmentation", "At most one: `[augment.NAME]`."),
     "generator": ("Generators", "Exactly one: `[generator.NAME]`."),
     "critic": ("Critics", "At most one: `[critic.NAME]`. Without it a generator's own partner is taken."),
@@ -79,6 +80,8 @@ def _about(component: Component, plugin: str) -> Iterator[str]:
             yield f"{verb} {'; '.join(told)}.\n"
     if component.needs_features:
         yield "Needs a feature network: `[features.NAME]`.\n"
+    if component.needs_pairs:
+        yield "Needs a generator that takes pictures.\n"
 
 
 def _table(options: type[Options]) -> Iterator[str]:

@@ -23,6 +23,7 @@ from artgen.testing import (
     LossContract,
     MetricContract,
     PluginContract,
+    SourceContract,
     TrainerContract,
 )
 from artgen.testing.runs import around, for_pairs, load
@@ -34,6 +35,7 @@ SUITES = {
     "trainer": TrainerContract,
     "augment": AugmentationContract,
     "data": DatasetContract,
+    "source": SourceContract,
     "features": FeaturesContract,
     "metric": MetricContract,
 }
@@ -84,8 +86,11 @@ TINY = {
     ("augment", "ada"): {"options": {"adaptation_images": 128, "interval": 2}, **_ONCE},
     ("data", "atelier"): {"options": {"count": 3, "resolution": 16}},
     ("data", "digits"): {"options": {"resolution": 8}},
+    # kornia looks at the deviation of its blur, a number on the CPU, so no GPU waits for it.
+    ("source", "edges"): {"test_nothing_waits_for_the_host": None},
     ("metric", "kid"): {"options": {"resamples": 20}, "distances": ["kid"]},
     ("metric", "swd"): {"options": {"descriptors": 8, "directions": 8}, "distances": ["swd"]},
+    ("metric", "paired"): {"options": {"shown": 2}, "distances": ["l1"]},
     ("metric", "diversity"): {"options": {"pairs": 20}},
 }
 """What makes the bundled components quick."""
@@ -116,7 +121,20 @@ def npz(path):
     return {"path": str(path / "pictures.npz"), "resolution": 16}
 
 
-FILES = {("data", make.__name__): make for make in (folder, mnist, cifar10, npz)}
+def pairs(path):
+    for side in ("labels", "photos"):
+        (path / side).mkdir()
+        folder(path / side)
+    return {"path": str(path), "resolution": 16, "labels": True}
+
+
+def side_by_side(path):
+    for index, picture in enumerate(PICTURES):
+        write_png(path / f"{index}.png", np.concatenate([picture, 255 - picture], axis=1))
+    return {"path": str(path), "resolution": 16}
+
+
+FILES = {("data", make.__name__.replace("_", "-")): make for make in (folder, mnist, cifar10, npz, pairs, side_by_side)}
 
 
 class OnFiles:

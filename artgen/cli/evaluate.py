@@ -34,6 +34,7 @@ def evaluate(run: Path, overrides: tuple[str, ...], device: str, as_json: bool) 
     from artgen.recipe import load_recipe
     from artgen.run.build import build_features
     from artgen.run.evaluate import evaluate as measure
+    from artgen.run.evaluate import pairs_for
     from artgen.run.record import RECIPE
 
     opened_run = opened(run, device)
@@ -48,7 +49,9 @@ def evaluate(run: Path, overrides: tuple[str, ...], device: str, as_json: bool) 
             )
     fake = opened_run.sample(recipe.run.evaluate_samples, recipe.seed, "evaluation")
     real = opened_run.feed.all_real(opened_run.size)
-    figures, sheets = measure(recipe, fake, real, build_features(recipe, opened_run.device))
+    features = build_features(recipe, opened_run.device)
+    pairs = pairs_for(recipe, opened_run.generator, opened_run.feed, len(fake), opened_run.size)
+    figures, sheets = measure(recipe, fake, real, features, pairs)
     for name, sheet in sheets.items():
         path = opened_run.folder.path / "samples" / f"{name}-images-{opened_run.clock.images:09d}.png"
         with files.disk_trouble(path, "the sheet cannot be written"):

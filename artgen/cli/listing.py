@@ -89,6 +89,8 @@ def in_full(plugin: PluginInfo, components: Sequence[Component]) -> Iterator[str
                 yield f"    {key:<9}  {value if isinstance(value, str) else json.dumps(value)}"
         if component.needs_features:
             yield "    needs      a feature network"
+        if component.needs_pairs:
+            yield "    needs      a generator that takes pictures"
         for option in told["options"]:
             default = "required" if option["required"] else f"= {json.dumps(option['default'])}"
             bounds = ", ".join(f"{_BOUNDS[key]} {value}" for key, value in option["bounds"].items())
@@ -107,6 +109,7 @@ def _component(component: Component) -> dict[str, Any]:
         "needs": {side: list(fields) for side, fields in component.needs.items()},
         "gives": {side: list(fields) for side, fields in component.gives.items()},
         "needs_features": component.needs_features,
+        "needs_pairs": component.needs_pairs,
         "deprecated": component.deprecated,
         "options": [*_options(component.options)],
     }

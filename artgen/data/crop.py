@@ -24,13 +24,39 @@ _SMART_PX = 96
 _SMART_CENTRE = 0.1
 
 
-def frame(picture: Picture, size: tuple[int, int], crop: Crop) -> Picture:
-    """Bring a picture (h, w, 3) to `size` (height, width) without distorting it."""
+def frame(
+    picture: Picture, size: tuple[int, int], crop: Crop, *, like: Picture | None = None, labels: bool = False
+) -> Picture:
+    """Bring a picture (h, w, 3) to `size` (height, width) without distorting it.
+
+    Args:
+        picture: The picture.
+        size: Wanted (height, width) in pixels.
+        crop: How it is brought into shape.
+        like: The picture that decides what is kept; of a pair both sides are framed like one of them. The two show the
+            same in the same proportions, and may differ in size.
+        labels: It is a map of labels, whose colours are never blended.
+    """
+    like = picture if like is None else like
+    if crop == "pad":
+        return _padded(picture, size, like.shape[:2], labels)
+    top, left, height, width = _window(like, size, crop)
+    rows = _part(top, height, like.shape[0], picture.shape[0])
+    columns = _part(left, width, like.shape[1], picture.shape[1])
+    return resize(picture[rows, columns], size, labels=labels)
+
+
+def _part(start: int, length: int, side: int, other_side: int) -> slice:
+    """What is `start` to `start + length` on one side of a pair, on the other."""
+    scale = other_side / side
+    first = min(round(start * scale), other_side - 1)
+    return slice(first, max(first + 1, round((start + length) * scale)))
+
+
+def _window(picture: Picture, size: tuple[int, int], crop: Crop) -> tuple[int, int, int, int]:
+    """Top, left, height and width of what is kept: a window of the wanted shape, the largest that fits."""
     height, width = size
     h, w = picture.shape[:2]
-    if crop == "pad":
-        return _padded(picture, size)
-    # The largest window of the wanted shape that fits into the picture.
     share = min(h / height, w / width)
     window_h, window_w = max(1, min(h, round(height * share))), max(1, min(w, round(width * share)))
     spare_h, spare_w = h - window_h, w - window_w
@@ -39,14 +65,16 @@ def frame(picture: Picture, size: tuple[int, int], crop: Crop) -> Picture:
         top = 0
     elif crop == "smart" and spare_h + spare_w > 0:
         top, left = _busiest(picture, window_h, window_w)
-    return resize(picture[top : top + window_h, left : left + window_w], size)
+    return top, left, window_h, window_w
 
 
-def _padded(picture: Picture, size: tuple[int, int]) -> Picture:
+def _padded(picture: Picture, size: tuple[int, int], shape: tuple[int, ...], labels: bool) -> Picture:
+    """Fit a picture, in the proportions of `shape`, into `size`, and repeat its border outwards."""
     height, width = size
-    h, w = picture.shape[:2]
+    h, w = shape
     scale = min(height / h, width / w)
-    inner = resize(picture, (max(1, min(height, round(h * scale))), max(1, min(width, round(w * scale)))))
+    within = max(1, min(height, round(h * scale))), max(1, min(width, round(w * scale)))
+    inner = resize(picture, within, labels=labels)
     spare_h, spare_w = height - inner.shape[0], width - inner.shape[1]
     top, left = spare_h // 2, spare_w // 2
     return np.pad(inner, ((top, spare_h - top), (left, spare_w - left), (0, 0)), mode="edge")

@@ -42,12 +42,14 @@ class Dataset:
         source: For pairs: what each of them is to be made from, same N.
         fingerprint: Changes whenever a pixel would.
         notes: What the user should know: how many pictures were skipped and why. Goes into the log and `run.json`.
+        source_is_labels: The sources are maps of labels: their colours are never blended, whatever their size becomes.
     """
 
     real: Pictures
     fingerprint: str
     source: Pictures | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
+    source_is_labels: bool = False
 
     def __len__(self) -> int:
         return len(self.real)

@@ -6,6 +6,7 @@ position): batch sizes, ranks and restarts change nothing, and there is no state
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -18,14 +19,30 @@ from artgen.data.dataset import Dataset, Pictures
 from artgen.data.pixels import to_float, to_uint8
 from artgen.errors import DataError
 from artgen.rng import numpy_generator, permutation
-from artgen.training import Batch, Size
+from artgen.training import Batch, Size, Source
 
 # The share of free GPU memory that the data set may take; the rest is for training.
 _RESIDENT_SHARE = 0.6
 # Pictures moved or converted at a time.
 _CHUNK = 1024
+# Pictures whose sources are computed at a time.
+_DERIVED = 64
 
 Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """Which pictures stand at some positions, and how they are shown there."""
+
+    picture: Indices
+    mirrored: NDArray[np.bool_]
+    cut: Indices
+    """(n, 2): top and left of the part that is cut out of each enlarged picture."""
+
+    def at(self, places: Indices | NDArray[np.bool_]) -> _Shown:
+        """Those at these places of them."""
+        return _Shown(self.picture[places], self.mirrored[places], self.cut[places])
 
 
 class Feed:
@@ -37,17 +54,45 @@ class Feed:
         device: Where batches are wanted. On CUDA the whole data set moves there if it takes less than 60 % of what is
             free; otherwise pictures are gathered by the CPU.
         mirror: Show each picture as it is or mirrored, by a coin for each position; pairs are mirrored together.
+        jitter_px: Enlarge the shorter side of each picture by so many pixels, and show a part of the old size. Its
+            place is drawn for each position, one for both sides of a pair (Isola et al. 2017, section 6.2).
+        derive: Computes from pictures, as they are shown, what they are to be made from, if these are no pairs.
+        held_out: Share of the pictures that no batch ever holds; at least one, if it is not 0.
     """
 
-    def __init__(self, dataset: Dataset, seed: int, device: torch.device | str, mirror: bool = False) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        seed: int,
+        device: torch.device | str,
+        mirror: bool = False,
+        jitter_px: int = 0,
+        derive: Source | None = None,
+        held_out: float = 0.0,
+    ) -> None:
         self.dataset, self.seed, self.device, self.mirror = dataset, seed, torch.device(device), mirror
         if not len(dataset):
             raise DataError("the data set holds no pictures")
+        self._enlarged = _enlarged(Size(*dataset.real.shape[1:3]), jitter_px)
         self._epoch = lru_cache(maxsize=2)(self._draw_epoch)  # a batch may reach into the next epoch
-        self._fixed = permutation(seed, "fixed", 0, len(dataset))
+        fixed = permutation(seed, "fixed", 0, len(dataset))
+        held_out_count = max(1, round(held_out * len(dataset))) if held_out else 0
+        if held_out_count == len(dataset):
+            raise DataError(
+                f"held_out = {held_out:g} of {len(dataset)} picture(s) leaves none to learn from",
+                remedy="Hold fewer out, or give more pictures.",
+            )
+        self._held_out, self._training = fixed[:held_out_count], fixed[held_out_count:]
+        self._learnt = np.sort(self._training)
         self._real: Pictures | Tensor = dataset.real
         self._source: Pictures | Tensor | None = dataset.source
+        self._derive = derive if derive is None else derive.to(self.device).eval().requires_grad_(False)
         self._move_to_gpu()
+
+    @property
+    def paired(self) -> bool:
+        """Whether there are sources."""
+        return self._source is not None or self._derive is not None
 
     def batch(self, images: int, count: int, size: Size, rank: int = 0, world: int = 1) -> Batch:
         """The pictures at positions `images` to `images + count`, or the share of one process of them.
@@ -63,56 +108,83 @@ class Feed:
             Pictures (n, 3, H, W) float32 in [-1, 1] on the device, in channels_last memory.
         """
         first, end = images + count * rank // world, images + count * (rank + 1) // world
-        epochs, places = np.divmod(np.arange(first, end), len(self.dataset))
-        indices, coins = np.empty(end - first, np.int64), np.zeros(end - first, np.bool_)
-        for epoch in np.unique(epochs):
-            order, mirrored = self._epoch(int(epoch))
-            here = epochs == epoch
-            indices[here], coins[here] = order[places[here]], mirrored[places[here]]
-        real = self._pictures(self._real, indices, coins, size)
+        epochs, places = np.divmod(np.arange(first, end), len(self._learnt))
+        pieces = [self._epoch(int(epoch)).at(places[epochs == epoch]) for epoch in np.unique(epochs)]
+        pieces = pieces or [self._epoch(0).at(places)]  # of more processes than pictures, some have none
+        shown = _Shown(
+            np.concatenate([piece.picture for piece in pieces]),
+            np.concatenate([piece.mirrored for piece in pieces]),
+            np.concatenate([piece.cut for piece in pieces]),
+        )
+        real = self._pictures(self._real, shown.picture, size, shown)
+        if self._derive is not None:
+            return Batch(real, _derived(self._derive, real))
         if self._source is None:
             return Batch(real)
-        return Batch(real, self._pictures(self._source, indices, coins, size))
+        return Batch(real, self._pictures(self._source, shown.picture, size, shown, self.dataset.source_is_labels))
 
-    def reals(self, count: int, size: Size) -> Tensor:
-        """The first `count` pictures, or all, of a fixed shuffled order, (n, 3, H, W) uint8 on the device."""
-        chosen = self._fixed[:count]
+    def reals(self, count: int, size: Size, *, training: bool = False) -> Tensor:
+        """The first `count` pictures, or all, of a fixed shuffled order, (n, 3, H, W) uint8 on the device.
+
+        These are held-out ones, where there are any; with `training` such as batches hold.
+        """
+        chosen = self._chosen(count, training)
         # In pieces: as floats, all pictures of a large data set would not fit into memory at once.
         pieces = (chosen[first : first + _CHUNK] for first in range(0, len(chosen), _CHUNK))
-        return torch.cat([to_uint8(self._pictures(self._real, piece, None, size)) for piece in pieces])
+        return torch.cat([to_uint8(self._pictures(self._real, piece, size)) for piece in pieces])
 
     def all_real(self, size: Size) -> Tensor:
-        """Every picture of the data set, as `reals` gives them."""
-        return self.reals(len(self.dataset), size)
+        """Every picture that batches hold, as `reals` gives them."""
+        return self.reals(len(self._training), size, training=True)
 
-    def sources(self, count: int, size: Size) -> Tensor | None:
+    def sources(self, count: int, size: Size, *, training: bool = False) -> Tensor | None:
         """What `reals` of the same count are to be made from, (n, 3, H, W) in [-1, 1]; None if these are no pairs."""
+        chosen = self._chosen(count, training)
+        if self._derive is not None:
+            return _derived(self._derive, self._pictures(self._real, chosen, size))
         if self._source is None:
             return None
-        return self._pictures(self._source, self._fixed[:count], None, size)
+        return self._pictures(self._source, chosen, size, labels=self.dataset.source_is_labels)
 
-    def _draw_epoch(self, epoch: int) -> tuple[Indices, NDArray[np.bool_]]:
-        """Which picture stands at each place of an epoch, and whether it is mirrored there."""
-        count = len(self.dataset)
-        order = permutation(self.seed, "order", epoch, count)
-        if not self.mirror:
-            return order, np.zeros(count, np.bool_)
-        return order, numpy_generator(self.seed, "mirror", epoch).random(count) < 0.5
+    def _chosen(self, count: int, training: bool) -> Indices:
+        return (self._training if training or not len(self._held_out) else self._held_out)[:count]
+
+    def _draw_epoch(self, epoch: int) -> _Shown:
+        """Which picture stands at each place of an epoch, and how it is shown there."""
+        count = len(self._learnt)
+        order = self._learnt[permutation(self.seed, "order", epoch, count)]
+        mirrored, cut = np.zeros(count, np.bool_), np.zeros((count, 2), np.int64)
+        if self.mirror:
+            mirrored = numpy_generator(self.seed, "mirror", epoch).random(count) < 0.5
+        if self._enlarged is not None:
+            height, width = self.dataset.real.shape[1:3]
+            spare = (self._enlarged.height - height + 1, self._enlarged.width - width + 1)
+            cut = numpy_generator(self.seed, "jitter", epoch).integers(0, spare, (count, 2))
+        return _Shown(order, mirrored, cut)
 
     def _pictures(
-        self, pictures: Pictures | Tensor, indices: Indices, coins: NDArray[np.bool_] | None, size: Size
+        self,
+        pictures: Pictures | Tensor,
+        indices: Indices,
+        size: Size,
+        shown: _Shown | None = None,
+        labels: bool = False,
     ) -> Tensor:
-        """Gather, mirror, convert and shrink: (n, 3, H, W) float in [-1, 1] on the device."""
+        """Gather, mirror, convert, cut and shrink: (n, 3, H, W) float in [-1, 1] on the device."""
         if isinstance(pictures, Tensor):
             gathered = pictures[torch.from_numpy(indices).to(self.device)]
         else:
             # NumPy gathers five times as fast as torch here; only bytes travel to the device.
             gathered = torch.from_numpy(pictures[indices]).to(self.device)
         nchw = gathered.permute(0, 3, 1, 2)  # (n, H, W, 3) -> (n, 3, H, W), a channels_last view
-        if coins is not None and coins.any():
-            tossed = torch.from_numpy(coins).to(self.device)[:, None, None, None]
+        if shown is not None and shown.mirrored.any():
+            tossed = torch.from_numpy(shown.mirrored).to(self.device)[:, None, None, None]
             nchw = torch.where(tossed, nchw.flip(3), nchw)
-        return _shrink(to_float(nchw), size).contiguous(memory_format=torch.channels_last)
+        floats = to_float(nchw)
+        if shown is not None and self._enlarged is not None:
+            top, left = torch.from_numpy(shown.cut).to(self.device).unbind(1)
+            floats = _cut(floats, self._enlarged, top, left, labels)
+        return _shrink(floats, size, labels).contiguous(memory_format=torch.channels_last)
 
     def _move_to_gpu(self) -> None:
         if self.device.type != "cuda":
@@ -124,6 +196,13 @@ class Feed:
             self._source = None if self.dataset.source is None else _on(self.device, self.dataset.source)
 
 
+@torch.no_grad()
+def _derived(derive: Source, pictures: Tensor) -> Tensor:
+    """What pictures are to be made from, (n, 3, H, W), in channels_last memory."""
+    made = [derive(piece) for piece in torch.split(pictures, _DERIVED)]
+    return torch.cat(made).contiguous(memory_format=torch.channels_last)
+
+
 def _on(device: torch.device, pictures: Pictures) -> Tensor:
     moved = torch.empty(pictures.shape, dtype=torch.uint8, device=device)
     for first in range(0, len(pictures), _CHUNK):
@@ -132,8 +211,27 @@ def _on(device: torch.device, pictures: Pictures) -> Tensor:
     return moved
 
 
-def _shrink(pictures: Tensor, size: Size) -> Tensor:
-    """To a smaller size by area: the mean over whole pixels where the factor is an integer."""
+def _enlarged(size: Size, jitter_px: int) -> Size | None:
+    """The size that pictures are enlarged to before a part is cut out; None if all of them is shown."""
+    if not jitter_px:
+        return None
+    share = 1 + jitter_px / min(size)
+    return Size(round(size.height * share), round(size.width * share))
+
+
+def _cut(pictures: Tensor, enlarged: Size, top: Tensor, left: Tensor, labels: bool) -> Tensor:
+    """Enlarge pictures (n, 3, H, W), and cut of each the part (H, W) that begins at its own `top` and `left`, (n,)."""
+    height, width = pictures.shape[2:]
+    if labels:
+        larger = interpolate(pictures, size=tuple(enlarged), mode="nearest-exact")
+    else:
+        larger = interpolate(pictures, size=tuple(enlarged), mode="bicubic").clamp(-1, 1)
+    windows = larger.unfold(2, height, 1).unfold(3, width, 1)  # (n, 3, tops, lefts, H, W), no copy
+    return windows[torch.arange(len(pictures), device=pictures.device), :, top, left]
+
+
+def _shrink(pictures: Tensor, size: Size, labels: bool = False) -> Tensor:
+    """To a smaller size by area: the mean over whole pixels where the factor is an integer. Labels by nearest."""
     height, width = pictures.shape[2:]
     if (height, width) == (size.height, size.width):
         return pictures
@@ -142,4 +240,4 @@ def _shrink(pictures: Tensor, size: Size) -> Tensor:
             f"a phase asks for {size} px, and the pictures are prepared at {Size(height, width)} px",
             remedy="Set `resolution` of the data table to the largest size of the phases.",
         )
-    return interpolate(pictures, size=(size.height, size.width), mode="area")
+    return interpolate(pictures, size=(size.height, size.width), mode="nearest-exact" if labels else "area")

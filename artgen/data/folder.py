@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -37,6 +37,10 @@ class Framed(NamedTuple):
     soft: bool
 
 
+Read = Callable[[Found], Framed | Skipped]
+"""Reads one file of a scan: gives its picture, or says why not."""
+
+
 def prepare(path: str, size: tuple[int, int], crop: Crop, skip_share: float, workshop: Workshop) -> Dataset:
     """Make a data set of all pictures in a folder and the folders below it.
 
@@ -52,11 +56,54 @@ def prepare(path: str, size: tuple[int, int], crop: Crop, skip_share: float, wor
         ResourceError: No room for the prepared pictures.
     """
     scan = look_through(path)
+    key = key_of("folder", str(scan.root.resolve()), f"{size} {crop}", *map(found_part, scan.found))
+    entry, notes = keep_all(scan, _framing(size, crop), size, key, skip_share, workshop)
+    return Dataset(entry.pictures, entry.fingerprint, notes=notes)
+
+
+def keep_all(
+    scan: Scan, read: Read, size: tuple[int, int], key: str, skip_share: float, workshop: Workshop
+) -> tuple[Kept, dict[str, Any]]:
+    """Read every file of a scan into an entry of the cache, or open the one that is there.
+
+    Args:
+        scan: What lies in the folder.
+        read: Gives a picture of `size` for each file of it; called by several threads.
+        size: (height, width) of what it gives.
+        key: From everything that the pictures depend on.
+        skip_share: Refuse the folder if more than this share of its picture files cannot be read.
+        workshop: Where prepared pictures are kept, and with how many threads they are read.
+
+    Returns:
+        The entry, and what the user should know of it.
+
+    Raises:
+        DataError: There are no pictures, or too many that cannot be read.
+        ResourceError: No room for the prepared pictures.
+    """
+
+    def make(notes: dict[str, Any]) -> Iterator[Picture]:
+        skipped, counts = list[Skipped](), Counter[str]()
+        for result in read_all(scan.found, read, workshop.workers, workshop.progress):
+            if isinstance(result, Skipped):
+                skipped.append(result)
+            else:
+                header = result.header
+                counts.update(upscaled=int(result.soft), turned=int(header.turned), animated=int(header.animated))
+                yield result.picture
+        check_readable(scan, skipped, skip_share)
+        notes.update(skipped=skipped, **counts)
+
     check_readable(scan, [], skip_share)
-    entry = _kept(scan, size, crop, skip_share, workshop)
+    entry = kept(workshop.cache, key, size, len(scan.found), make)
     skipped = [Skipped(*row) for row in entry.notes["skipped"]]
     check_readable(scan, skipped, skip_share)  # an entry may have been made under a milder limit
-    return Dataset(entry.pictures, entry.fingerprint, notes=_notes(scan, entry, skipped))
+    return entry, _notes(scan, entry, skipped)
+
+
+def found_part(file: Found) -> str:
+    """A file of a folder as part of a key."""
+    return f"{file.name}\0{file.size_bytes} {file.modified_ns}"
 
 
 def check_readable(scan: Scan, skipped: Sequence[Skipped], skip_share: float) -> None:
@@ -85,16 +132,28 @@ def frame_all(
     found: Sequence[Found], size: tuple[int, int], crop: Crop, workers: int, progress: Progress
 ) -> Iterator[Framed | Skipped]:
     """Read and frame picture files by threads, in the order given. Each gives a picture or the reason why not."""
+    return read_all(found, _framing(size, crop), workers, progress)
 
+
+def _framing(size: tuple[int, int], crop: Crop) -> Read:
     def read(file: Found) -> Framed | Skipped:
         try:
             picture, header = decode(file.path, at_least=size)
         except DataError as error:
             return Skipped(shown(file.name), error.cause)
-        share = min if crop == "pad" else max
-        soft = share(size[0] / header.height, size[1] / header.width) * _SOFT_BELOW > 1
-        return Framed(file, frame(picture, size, crop), header, soft)
+        return Framed(file, frame(picture, size, crop), header, is_soft(header.height, header.width, size, crop))
 
+    return read
+
+
+def is_soft(height: int, width: int, size: tuple[int, int], crop: Crop) -> bool:
+    """Whether a picture of this height and width has to be enlarged visibly."""
+    share = min if crop == "pad" else max
+    return share(size[0] / height, size[1] / width) * _SOFT_BELOW > 1
+
+
+def read_all(found: Sequence[Found], read: Read, workers: int, progress: Progress) -> Iterator[Framed | Skipped]:
+    """Read picture files by threads, in the order given."""
     waiting = deque[Future[Framed | Skipped]]()
     threads, cv_threads = max(1, workers), cv2.getNumThreads()
     with ThreadPoolExecutor(threads) as pool, progress("Reading pictures", len(found)) as advance:
@@ -113,24 +172,6 @@ def frame_all(
         finally:
             cv2.setNumThreads(cv_threads)
             pool.shutdown(cancel_futures=True)
-
-
-def _kept(scan: Scan, size: tuple[int, int], crop: Crop, skip_share: float, workshop: Workshop) -> Kept:
-    def make(notes: dict[str, Any]) -> Iterator[Picture]:
-        skipped, counts = list[Skipped](), Counter[str]()
-        for result in frame_all(scan.found, size, crop, workshop.workers, workshop.progress):
-            if isinstance(result, Skipped):
-                skipped.append(result)
-            else:
-                header = result.header
-                counts.update(upscaled=int(result.soft), turned=int(header.turned), animated=int(header.animated))
-                yield result.picture
-        check_readable(scan, skipped, skip_share)
-        notes.update(skipped=skipped, **counts)
-
-    files = [f"{file.name}\0{file.size_bytes} {file.modified_ns}" for file in scan.found]
-    key = key_of("folder", str(scan.root.resolve()), f"{size} {crop}", *files)
-    return kept(workshop.cache, key, size, len(scan.found), make)
 
 
 def _notes(scan: Scan, entry: Kept, skipped: list[Skipped]) -> dict[str, Any]:

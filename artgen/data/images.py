@@ -10,6 +10,8 @@ Conversions, each applied once:
 - Grey: repeated. Palette: looked up. 16 bits a channel: the high byte. CMYK: to RGB.
 - Embedded colour profile other than sRGB: to sRGB. An unusable profile is ignored.
 - Several frames or pages: the first.
+
+A map of labels may hold class numbers in place of colours: see `LABEL_COLOURS`.
 """
 
 from __future__ import annotations
@@ -45,6 +47,22 @@ MAX_BYTES = 1 << 30
 """A larger file is not opened."""
 ALPHA_OVER = (255, 255, 255)
 """The colour under transparent pixels: line drawings are mostly black on nothing."""
+
+
+def _label_colours() -> NDArray[np.uint8]:
+    number, colours = np.arange(256), np.zeros((256, 3), np.int64)
+    for bit in range(8):
+        channel, place = bit % 3, 7 - bit // 3
+        colours[:, channel] |= (number >> bit & 1) << place
+    return colours.astype(np.uint8)
+
+
+LABEL_COLOURS = _label_colours()
+"""The colour of each class number, (256, 3) uint8, where a map of labels brings none of its own.
+
+The table of PASCAL VOC: the bits of the number, the lowest first, are dealt out to red, green and blue, the highest bit
+of each first. So 0 is black, 1 is (128, 0, 0), 2 (0, 128, 0), 3 (128, 128, 0), 4 (0, 0, 128), and no two are alike.
+"""
 
 # Pillow's readers by the first bytes. They are called directly: `Image.open` knows 40 formats more, and plugins add to
 # them; each is a parser that hostile files could reach.
@@ -95,13 +113,18 @@ def read(path: str | Path) -> Picture:
     return decode(path)[0]
 
 
-def decode(path: str | Path, at_least: tuple[int, int] | None = None) -> tuple[Picture, Header]:
+def decode(
+    path: str | Path, at_least: tuple[int, int] | None = None, *, labels: bool = False
+) -> tuple[Picture, Header]:
     """Read one picture file, upright.
 
     Args:
         path: The file. Its name says nothing; the first bytes decide.
         at_least: (height, width) in pixels that suffice. A JPEG may come out smaller than it is stored, in the same
             proportions, but never below this where it was not below it before.
+        labels: It is a map of labels. Grey values, of 8 or 16 bits, and the indices of a palette of greys are class
+            numbers and get the colours of `LABEL_COLOURS`, but for a JPEG; all else is taken as it is drawn. It is
+            never decoded smaller.
 
     Returns:
         The picture, and what the header said (the full size, whatever `at_least` is).
@@ -111,13 +134,13 @@ def decode(path: str | Path, at_least: tuple[int, int] | None = None) -> tuple[P
     """
     with _opened(path) as image:
         form, (width, height), orientation = image.format or "", image.size, _orientation(image)
-        if at_least:
+        if at_least and not labels:  # a JPEG would blend the colours of neighbouring labels
             image.draft(None, at_least if orientation in _LYING else at_least[::-1])
         image.load()
         # Asked again: Pillow turns a TIFF while it loads, and a PNG may tell its orientation after the pixels.
         left = _orientation(image)
         turn = _UPRIGHT.get(left)
-        picture = _rgb(image)
+        picture = _rgb(_coloured(image) if labels else image)
         upright = picture if turn is None else picture.transpose(turn)
         if form == "TIFF":
             width, height = upright.size
@@ -141,13 +164,17 @@ def shown(name: str | Path) -> str:
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(name))
 
 
-def resize(picture: Picture, size: tuple[int, int]) -> Picture:
-    """Resize to (height, width): by area where it shrinks, bicubic where it grows."""
+def resize(picture: Picture, size: tuple[int, int], *, labels: bool = False) -> Picture:
+    """Resize to (height, width): by area where it shrinks, bicubic where it grows.
+
+    With `labels` by nearest neighbour either way, which invents no colour.
+    """
     height, width = size
     if picture.shape[:2] == (height, width):
         return picture
     shrinks = height <= picture.shape[0] and width <= picture.shape[1]
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    # EXACT: plain INTER_NEAREST takes the upper left pixel of each block, a shift of half a block.
+    method = cv2.INTER_NEAREST_EXACT if labels else cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(picture, (width, height), interpolation=method), np.uint8)
 
 
@@ -233,6 +260,25 @@ def _rgb(image: Image.Image) -> Image.Image:
     known = image if image.mode in ("L", "RGB", "CMYK") else image.convert("RGB")
     picture = _in_srgb(known, image)
     return picture if picture.mode == "RGB" else picture.convert("RGB")  # converting RGB to RGB would copy it
+
+
+def _coloured(image: Image.Image) -> Image.Image:
+    """A map of class numbers -> their colours; any other picture as it is."""
+    if image.format == "JPEG":  # it is inexact, and a class has no next one
+        return image
+    if image.mode.startswith("I"):
+        numbers = np.asarray(image).astype(np.int64)
+    elif image.mode == "L" or (image.mode == "P" and _is_grey(image.getpalette() or [])):
+        numbers = np.asarray(image)
+    else:
+        return image
+    if numbers.size and not 0 <= numbers.min() <= numbers.max() < len(LABEL_COLOURS):
+        raise ValueError(f"class numbers up to {numbers.max()}; there are colours for 0 to {len(LABEL_COLOURS) - 1}")
+    return Image.fromarray(LABEL_COLOURS[numbers])
+
+
+def _is_grey(palette: list[int]) -> bool:
+    return palette[0::3] == palette[1::3] == palette[2::3]
 
 
 def _in_srgb(picture: Image.Image, file: Image.Image) -> Image.Image:

@@ -7,6 +7,7 @@ import re
 import tomllib
 from typing import Any
 
+from artgen.components import DataOptions
 from artgen.errors import Fault, PluginError
 from artgen.plugins import Plugins
 from artgen.recipe.inline import inline
@@ -103,7 +104,7 @@ def read_data(layer: Layer, data: str, plugins: Plugins) -> tuple[Layer, list[Fa
     if "path" in fields:
         return cleaned({"data": {label: {"path": data}}}, source)
     defaults = {name: field.default for name, field in fields.items() if not field.is_required()}
-    kept = {name: (defaults | table)[name] for name in ("resolution", "mirror") if name in defaults | table}
+    kept = {name: (defaults | table)[name] for name in DataOptions.model_fields if name in defaults | table}
     over, faults = cleaned({"data": {"folder": {"path": data, **kept}}}, source)
     origins: dict[Key, Origin] = {
         ("data", "folder", name): layer.place(("data", label, name)) for name in kept if name in table

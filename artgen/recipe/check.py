@@ -73,9 +73,10 @@ class _Check:
         data, generator, trainer = (cast(Chosen[Any], one[section]) for section in REQUIRED)
         return Recipe(
             name=file.stem,
-            source=file,
+            file=file,
             **heading.model_dump(),
             data=data,
+            source=one["source"],
             augment=one["augment"],
             generator=generator,
             critic=one["critic"] or partner,

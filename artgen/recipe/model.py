@@ -219,11 +219,12 @@ class Recipe:
     """
 
     name: str = field(compare=False)
-    source: Path = field(compare=False)
+    file: Path = field(compare=False)
     title: str
     description: str
     seed: int
     data: Chosen[DataOptions]
+    source: Chosen[Options] | None
     augment: Chosen[Options] | None
     generator: Chosen[Options]
     critic: Chosen[Options] | None
@@ -252,7 +253,7 @@ class Recipe:
         """Section -> the components that it chooses; only sections that choose some."""
         every: dict[str, Sequence[Chosen[Options]]] = {
             kind: [chosen] if (chosen := getattr(self, kind)) else []
-            for kind in ("data", "augment", "generator", "critic", "features")
+            for kind in ("data", "source", "augment", "generator", "critic", "features")
         }
         every |= {"losses": self.losses, "trainer": [self.trainer], "metrics": self.metrics}
         return {section: chosen for section, chosen in every.items() if chosen}

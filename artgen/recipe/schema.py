@@ -27,6 +27,7 @@ Schema = dict[str, Any]
 
 _SECTIONS: dict[str, tuple[Kind, str]] = {
     "data": ("data", "The pictures to learn from: exactly one."),
+    "source": ("source", "What pictures are to be made from, computed from the pictures themselves: at most one."),
     "augment": ("augment", "What is done to pictures before the critic sees them: at most one."),
     "generator": ("generator", "The network that makes pictures: exactly one."),
     "critic": ("critic", "The network that judges pictures: at most one. Default: the generator's own partner."),

@@ -22,7 +22,19 @@ from artgen.run.average import Average
 from artgen.run.compiling import Compilation
 from artgen.run.making import make
 from artgen.run.update import GuardedUpdate
-from artgen.training import Augmentation, Critic, Features, Generator, Losses, LossTerm, Parts, Phase, Size, Trainer
+from artgen.training import (
+    Augmentation,
+    Critic,
+    Features,
+    Generator,
+    Losses,
+    LossTerm,
+    Parts,
+    Phase,
+    Size,
+    Source,
+    Trainer,
+)
 
 
 @dataclass
@@ -125,18 +137,18 @@ def build(
     )  # fmt: skip
     parts = Parts(generator, critic, augment, losses, features, update)
     trainer: Trainer = make(recipe.trainer.component, recipe.trainer.options, parts)
-    if generator.takes == "picture" and dataset.source is None:
+    feed = build_feed(recipe, dataset, device)
+    if generator.takes == "picture" and not feed.paired:
         raise RecipeError(
             "this generator turns one picture into another, but the data set has no pairs",
             place=f"{recipe.name}: data.{recipe.data.label}",
-            remedy="Choose a data set of pairs.",
+            remedy="Choose a data set of pairs, or a [source.NAME] that makes pairs of any pictures.",
         )
     average = Average(generator, recipe.run.average_half_life_images)
     players = {"generator": generator} if critic is None else {"generator": generator, "critic": critic}
     compilation = Compilation(players) if recipe.run.compile else None
     if compilation is not None:
         losses.around_penalties = compilation.paused
-    feed = Feed(dataset, recipe.seed, device, mirror=recipe.data.options.mirror)
     phases = tuple(
         _whole_steps(replace(phase, pieces=count), trainer.batches_per_step)
         for phase, count in zip(phases, pieces or [1] * len(phases), strict=True)
@@ -145,6 +157,25 @@ def build(
         recipe, device, precision, phases, generator, critic, augment, features, trainer, average, update, feed,
         compilation,
     )  # fmt: skip
+
+
+def build_feed(recipe: Recipe, dataset: Dataset, device: torch.device) -> Feed:
+    """The pictures as the recipe wants them shown.
+
+    Raises:
+        RecipeError: They are pairs, and the recipe derives sources too.
+    """
+    derive: Source | None = None
+    if recipe.source is not None:
+        if dataset.source is not None:
+            raise RecipeError(
+                f"the pictures of data.{recipe.data.label} are pairs, which have sources of their own",
+                place=f"{recipe.name}: source.{recipe.source.label}",
+                remedy=f"Take [source.{recipe.source.label}] out, or choose a data set that has no pairs.",
+            )
+        derive = _build(recipe.source, recipe.seed, "source")
+    options = recipe.data.options
+    return Feed(dataset, recipe.seed, device, options.mirror, options.jitter_px, derive, options.held_out)
 
 
 def build_generator(recipe: Recipe, size: Size) -> Generator:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,6 @@ def _code(module: Path) -> str:
 
 def _owners(recipe: Recipe, plugins: Plugins) -> Iterator[PluginInfo]:
     """The plugins that a recipe has components of."""
-    one = (recipe.data, recipe.augment, recipe.generator, recipe.critic, recipe.features, recipe.trainer)
-    for chosen in (*one, *recipe.losses, *recipe.metrics):
-        if chosen is not None:
-            with suppress(StopIteration):
-                yield plugins.owner(chosen.component)
+    for chosen in chain.from_iterable(recipe.chosen().values()):
+        with suppress(StopIteration):
+            yield plugins.owner(chosen.component)

@@ -8,10 +8,11 @@ from artgen.components import Component, Kind, tell_changed
 from artgen.data.dataset import Dataset
 from artgen.errors import PluginError
 from artgen.isolation import restored
-from artgen.training import Augmentation, Critic, Features, Generator
+from artgen.training import Augmentation, Critic, Features, Generator, Source
 
 _TYPES: dict[Kind, type[Any]] = {
     "data": Dataset,
+    "source": Source,
     "generator": Generator,
     "critic": Critic,
     "augment": Augmentation,

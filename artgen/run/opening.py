@@ -18,7 +18,7 @@ from artgen.plugins import Plugins
 from artgen.recipe import Recipe, load_recipe
 from artgen.rng import drawing
 from artgen.run import checkpoint
-from artgen.run.build import build_generator, largest, prepare_data, schedule
+from artgen.run.build import build_feed, build_generator, largest, prepare_data, schedule
 from artgen.run.description import plugin_entries
 from artgen.run.differences import NOT_THERE, plugin_changes
 from artgen.run.loop import fitting
@@ -48,7 +48,7 @@ class OpenRun:
         """The pictures of the run."""
         dataset = prepare_data(self.recipe, self.workshop)
         refuse_other_pictures(self.data, dataset, self.recipe)
-        return Feed(dataset, self.recipe.seed, self.device)
+        return build_feed(self.recipe, dataset, self.device)
 
     @cached_property
     def generator(self) -> Generator:

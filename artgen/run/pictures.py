@@ -19,18 +19,27 @@ _SETTLING_BATCHES = 10
 
 
 def given_for(
-    generator: Generator, count: int, seed: int, purpose: str, device: torch.device, feed: Feed | None, size: Size
+    generator: Generator,
+    count: int,
+    seed: int,
+    purpose: str,
+    device: torch.device,
+    feed: Feed | None,
+    size: Size,
+    *,
+    training: bool = False,
 ) -> Tensor | None:
     """What to hand a generator for `count` pictures: latents, a function of (seed, purpose), source pictures or None.
 
-    Latents are drawn on the CPU, so that one seed means one picture on every device.
+    Latents are drawn on the CPU, so that one seed means one picture on every device. Sources are those of `feed.reals`,
+    one by one; with `training` not of held-out pictures.
     """
     if generator.takes == "latent":
         assert generator.latent is not None
         return torch.cat([_one_latent(generator.latent, seed, purpose, index) for index in range(count)]).to(device)
     if generator.takes == "picture":
         assert feed is not None
-        return feed.sources(count, size)
+        return feed.sources(count, size, training=training)
     return None
 
 
@@ -47,7 +56,7 @@ def settle(
 
     def batches() -> Iterator[Tensor | None]:
         for i in range(_SETTLING_BATCHES):
-            yield given_for(generator, _BATCH, seed, f"settling {i}", device, feed, size)
+            yield given_for(generator, _BATCH, seed, f"settling {i}", device, feed, size, training=True)
 
     with torch.no_grad(), mixed(device, precision), drawing(seed, "settling"):
         return settled(generator, batches())

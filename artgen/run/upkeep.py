@@ -19,7 +19,7 @@ from artgen.plugins import Plugins
 from artgen.rng import drawing
 from artgen.run import checkpoint
 from artgen.run.build import Job, largest
-from artgen.run.evaluate import evaluate
+from artgen.run.evaluate import evaluate, pairs_for
 from artgen.run.loop import capture
 from artgen.run.pictures import given_for, make_pictures, settle
 from artgen.run.record import RunFolder
@@ -123,7 +123,8 @@ class RunUpkeep:
             return {}
         job, size = self.job, self.job.phases[clock.phase].size
         fake = self.sample(job.recipe.run.evaluate_samples, "evaluation", clock)
-        figures, sheets = evaluate(job.recipe, fake, job.feed.all_real(size), job.features)
+        pairs = pairs_for(job.recipe, job.generator, job.feed, len(fake), size)
+        figures, sheets = evaluate(job.recipe, fake, job.feed.all_real(size), job.features, pairs)
         self.folder.record({"images": clock.images, "steps": clock.steps, "phase": clock.phase} | figures)
         for name, sheet in sheets.items():
             self.folder.store(f"samples/{name}.png", encode_png(sheet.cpu().numpy()))
@@ -181,8 +182,9 @@ def try_metrics(job: Job) -> None:
     """
     size = job.phases[-1].size
     with drawing(job.recipe.seed, "trial"):
-        real = job.feed.reals(_TRIAL_PICTURES, size)
-        evaluate(job.recipe, torch.randint_like(real, 256), real, job.features)
+        real = job.feed.reals(_TRIAL_PICTURES, size, training=True)
+        pairs = pairs_for(job.recipe, job.generator, job.feed, len(real), size)
+        evaluate(job.recipe, torch.randint_like(real, 256), real, job.features, pairs)
 
 
 def _crossed(before: Clock, clock: Clock, interval_images: int) -> bool:

@@ -21,7 +21,9 @@ from artgen.errors import RecipeError
 if TYPE_CHECKING:
     from artgen.plugins import Plugins
 
-PluginKind = Literal["generator", "critic", "loss", "trainer", "augment", "data", "features", "metric", "events"]
+PluginKind = Literal[
+    "generator", "critic", "loss", "trainer", "augment", "data", "source", "features", "metric", "events"
+]
 KINDS: tuple[PluginKind, ...] = get_args(PluginKind)
 
 SUMMARIES: dict[PluginKind, str] = {
@@ -31,6 +33,7 @@ SUMMARIES: dict[PluginKind, str] = {
     "trainer": "The game of generator and critic, one step each",
     "augment": "Pictures shifted by a few pixels",
     "data": "Painted discs and bars",
+    "source": "Pictures in a few flat colours",
     "features": "Lines and their directions, by a bank of Gabor filters",
     "metric": "Distance of mean colours, place by place",
     "events": "A diary of every run, as a text file in its folder",

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from artgen.testing.losses import LossContract
     from artgen.testing.metrics import MetricContract
     from artgen.testing.plugins import PluginContract
+    from artgen.testing.sources import SourceContract
     from artgen.testing.trainers import TrainerContract
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "LossContract",
     "MetricContract",
     "PluginContract",
+    "SourceContract",
     "TrainerContract",
 ]
 
@@ -53,6 +55,7 @@ _HOMES = {
     "LossContract": "losses",
     "MetricContract": "metrics",
     "PluginContract": "plugins",
+    "SourceContract": "sources",
     "TrainerContract": "trainers",
 }
 

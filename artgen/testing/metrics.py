@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 
 from artgen.components import Kind, Options
 from artgen.errors import ArtgenError
-from artgen.metrics import Measured, Metric
+from artgen.metrics import Measured, Metric, PairMetric
 from artgen.rng import drawing
 from artgen.testing.filters import SmallFeatures
 from artgen.testing.suite import ComponentContract
@@ -21,7 +21,10 @@ from artgen.testing.verdicts import gpu, require
 
 
 class MetricContract(ComponentContract):
-    """What a metric promises (`artgen.metrics.Metric`). One that needs features is given small random ones."""
+    """What a metric promises (`artgen.metrics.Metric`). One that needs features is given small random ones.
+
+    One that needs pairs is given as many real pictures as made ones, and mirrored negatives of them for sources.
+    """
 
     kind: ClassVar[Kind] = "metric"
     sizes: Sequence[tuple[int, int]] = ((32, 32), (64, 64), (32, 48))
@@ -44,10 +47,14 @@ class MetricContract(ComponentContract):
 
     def measured(self, fake: Tensor, real: Tensor, seed: int = 0) -> Measured:
         """What it measures; its draws follow from the seed."""
-        metric: Metric = self.make()
+        metric = self.make()
         features = SmallFeatures(Options()).to(fake.device) if self.found().needs_features else None
         with drawing(seed, "metric"):
-            return metric.measure(fake, real, features)
+            if not self.found().needs_pairs:
+                return cast(Metric, metric).measure(fake, real, features)
+            count = min(len(fake), len(real))  # as a run cuts them
+            source = 255 - real[:count].flip(3)
+            return cast(PairMetric, metric).measure(fake[:count], real[:count], features, source)
 
     def test_figures_are_finite(self) -> None:
         """Finite floats by name, for any numbers of pictures; sheets are pictures (H, W, 3) uint8."""

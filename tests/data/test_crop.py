@@ -73,3 +73,30 @@ def test_a_crop_is_not_distorted():
     disc = np.hypot(y - 100, x - 150) < 60
     framed = frame(np.repeat(disc[..., None] * np.uint8(255), 3, 2), (50, 50), "center")[..., 0] > 127
     assert framed.any(0).sum() == framed.any(1).sum() == 30
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(8, 90), st.integers(8, 90), st.tuples(side, side), st.sampled_from(CROPS))
+def test_a_partner_is_framed_like_its_picture(height, width, size, crop):
+    picture = np.random.default_rng(height * width).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    partner = 255 - picture
+    framed = frame(partner, size, crop, like=picture)
+    assert np.array_equal(framed, frame(partner, size, crop)) or crop == "smart"
+    assert np.abs(framed.astype(int) - (255 - frame(picture, size, crop).astype(int))).max() <= 1  # rounding of a mean
+
+
+@pytest.mark.parametrize("crop", CROPS)
+def test_a_partner_of_another_size_shows_the_same_part(crop):
+    picture = np.full((90, 30, 3), 40, np.uint8)
+    picture[55:85] = np.random.default_rng(0).integers(0, 256, (30, 30, 3), dtype=np.uint8)
+    numbers = np.arange(180)[:, None, None].repeat(60, 1).repeat(3, 2).astype(np.uint8)
+    rows = frame(numbers, (30, 30), crop, like=picture, labels=True)[:, 15, 0].astype(int)
+    first = {"center": 60, "top": 0, "smart": 110, "pad": 3}[crop]
+    step = 6 if crop == "pad" else 2  # 180 rows in 30, or 60 of them
+    assert np.abs(rows - (first + step * np.arange(30))).max() <= 2
+
+
+@pytest.mark.parametrize("crop", CROPS)
+def test_framing_labels_invents_no_colour(crop):
+    labels = np.random.default_rng(0).choice(np.array([0, 100, 255], np.uint8), (70, 45, 1)).repeat(3, 2)
+    assert set(np.unique(frame(labels, (16, 16), crop, labels=True))) <= {0, 100, 255}

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from artgen.data import images
-from artgen.data.images import decode, read, resize, shown, write_png
+from artgen.data.images import LABEL_COLOURS, decode, read, resize, shown, write_png
 from artgen.errors import DataError
 from artgen.files import TEMPORARY
 
@@ -31,6 +33,7 @@ FORMATS = [
     ("TIFF", {"compression": "tiff_lzw"}),
     ("TIFF", {"compression": "tiff_deflate"}),
 ]
+side = st.integers(1, 40)
 LOSSLESS = [("PNG", {}), ("WEBP", {"lossless": True}), ("BMP", {}), ("TIFF", {}), ("TIFF", {"compression": "tiff_lzw"})]
 
 
@@ -327,6 +330,82 @@ def test_resize_shrinks_by_area(tmp_path):
     picture = noise(64, 64)
     means = picture.reshape(16, 4, 16, 4, 3).astype(float).mean((1, 3))
     assert np.abs(resize(picture, (16, 16)) - means).max() <= 0.5
+
+
+NUMBERS = np.arange(60 * 48).reshape(60, 48) % 12
+# Classes 0 to 11 of PASCAL VOC, as its devkit prints them.
+VOC = [
+    (0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128), (128, 0, 128), (0, 128, 128), (128, 128, 128),
+    (64, 0, 0), (192, 0, 0), (64, 128, 0), (192, 128, 0),
+]  # fmt: skip
+
+
+def with_palette(colours: list[tuple[int, int, int]]) -> Image.Image:
+    image = Image.fromarray(NUMBERS.astype(np.uint8)).convert("L")
+    image.putpalette([value for colour in colours for value in colour])
+    return image
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        Image.fromarray(NUMBERS.astype(np.uint8)),
+        Image.fromarray(NUMBERS.astype(np.uint16)),
+        with_palette([(value, value, value) for value in range(12)]),
+        with_palette([(0, 0, 0)] * 12),
+    ],
+    ids=["8 bits", "16 bits", "palette of greys", "empty palette"],
+)
+def test_class_numbers_get_the_colours_of_the_table(tmp_path, image):
+    labels, _ = decode(stored(tmp_path, encoded(image, "PNG")), labels=True)
+    assert np.array_equal(labels, np.array(VOC, np.uint8)[NUMBERS])
+
+
+def test_no_two_colours_of_the_table_are_alike():
+    assert LABEL_COLOURS.shape == (256, 3)
+    assert len(np.unique(LABEL_COLOURS, axis=0)) == 256
+
+
+@pytest.mark.parametrize(
+    ("image", "form"),
+    [
+        (with_palette([(9 * value, 0, 255 - value) for value in range(12)]), "PNG"),
+        (Image.fromarray(noise()), "PNG"),
+        (Image.fromarray(noise(channels=4)), "PNG"),
+        (Image.fromarray(noise(channels=1)).convert("1"), "PNG"),
+        (Image.fromarray(noise(channels=1)), "JPEG"),
+    ],
+    ids=["palette", "colours", "alpha", "1 bit", "grey JPEG"],
+)
+def test_labels_in_colours_are_taken_as_they_are_drawn(tmp_path, image, form):
+    path = stored(tmp_path, encoded(image, form))
+    assert np.array_equal(decode(path, labels=True)[0], read(path))
+
+
+def test_class_numbers_without_a_colour_are_refused(tmp_path):
+    numbers = NUMBERS.astype(np.uint16)
+    numbers[3, 4] = 256
+    with pytest.raises(DataError, match="class numbers up to 256"):
+        decode(stored(tmp_path, encoded(Image.fromarray(numbers), "PNG")), labels=True)
+
+
+def test_labels_are_never_decoded_smaller(tmp_path):
+    path = stored(tmp_path, encoded(smooth(160, 160), "JPEG"))
+    assert decode(path, at_least=(20, 20), labels=True)[0].shape == (160, 160, 3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.tuples(side, side), st.tuples(side, side))
+def test_resizing_labels_invents_no_colour(given_px, wanted_px):
+    labels = np.array(VOC, np.uint8)[np.random.default_rng(1).integers(0, 12, given_px)]
+    resized = resize(labels, wanted_px, labels=True)
+    assert resized.shape == (*wanted_px, 3)
+    assert {*map(tuple, resized.reshape(-1, 3).tolist())} <= {*map(tuple, labels.reshape(-1, 3).tolist())}
+
+
+def test_labels_shrink_to_the_pixels_in_the_middle():
+    labels = np.arange(9 * 9 * 3, dtype=np.uint8).reshape(9, 9, 3)
+    assert np.array_equal(resize(labels, (3, 3), labels=True), labels[1::3, 1::3])
 
 
 def test_resize_keeps_flat_colours_and_shapes():

@@ -79,6 +79,22 @@ RECIPES = {
     images = 64
     batch = 4
     """,
+    # Pairs that are computed from pictures, each of which is shown in parts.
+    "derived": """
+    [data.atelier]
+    count = 24
+    resolution = 16
+    mirror = true
+    jitter_px = 4
+    held_out = 0.2
+    [source.small]
+    [generator.recolour]
+    [losses.distance]
+    [trainer.pairs]
+    [[phase]]
+    images = 64
+    batch = 4
+    """,
     "canvas-adam": _PICTURES
     + """
     [generator.canvas]

@@ -35,7 +35,7 @@ def load(tmp_path, plugins):
 
 def test_a_recipe_is_complete(load, tmp_path):
     recipe = load()
-    assert (recipe.name, recipe.source) == ("recipe", tmp_path / "recipe.toml")
+    assert (recipe.name, recipe.file) == ("recipe", tmp_path / "recipe.toml")
     assert (recipe.title, recipe.seed, recipe.description) == ("A toy", 3, "")
     assert recipe.data.label == "painted"
     assert recipe.data.options.size == (24, 32)

@@ -30,7 +30,7 @@ from .toys import RECIPE, component, toys
 
 BUNDLED = bundled_recipes()
 TOYS = toys()
-SECTIONS = ("data", "augment", "generator", "critic", "features", "losses", "trainer", "metrics")
+SECTIONS = ("data", "source", "augment", "generator", "critic", "features", "losses", "trainer", "metrics")
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import torch
 from artgen import Component, LossOptions, Options, PluginError
 from artgen.data.dataset import Dataset
 from artgen.run.making import make
-from artgen.training import Augmentation, Critic, Features, Generator
+from artgen.training import Augmentation, Critic, Features, Generator, Source
 
 
 def component(kind, made, **more):
@@ -38,6 +38,7 @@ RIGHT = [
     ("generator", Generator(), {}),
     ("critic", Critic(), {}),
     ("augment", Augmentation(), {}),
+    ("source", Source(), {}),
     ("features", Features(), {}),
     ("data", Dataset(np.zeros((1, 4, 4, 3), np.uint8), "x"), {}),
     ("trainer", Trainer(), {}),

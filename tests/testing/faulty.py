@@ -17,7 +17,7 @@ from torch.nn.functional import dropout, interpolate, relu, softplus
 from artgen import Component, DataError, DataOptions, LossOptions, Options, RecipeError, hookimpl
 from artgen.data import Dataset
 from artgen.metrics import Measured
-from artgen.training import Augmentation, Critic, Features, Generator, LatentSpace, Outputs
+from artgen.training import Augmentation, Critic, Features, Generator, LatentSpace, Outputs, Source
 
 ARTGEN_API = 1
 COMPONENTS: dict[str, list[Component]] = {}
@@ -657,6 +657,77 @@ class PaintsOver(Brightness):
         return super().apply_draw(pictures, drawn)
 
 
+# Sources
+
+
+def source(factory):
+    return component("source", Options)(factory)
+
+
+@source
+class Negative(Source):
+    """Without a fault."""
+
+    def __init__(self, options):
+        super().__init__()
+
+    def forward(self, pictures):
+        return -pictures
+
+
+@source
+class OneChannel(Negative):
+    def forward(self, pictures):
+        return pictures.mean(dim=1, keepdim=True)
+
+
+@source
+class AsBytes(Negative):
+    def forward(self, pictures):
+        return (pictures + 1) * 127.5
+
+
+@source
+class Inverts(Negative):
+    def forward(self, pictures):
+        return pictures.neg_()
+
+
+@source
+class Grainy(Negative):
+    def forward(self, pictures):
+        return (pictures + 0.1 * torch.randn_like(pictures)).clamp(-1, 1)
+
+
+@source
+class Counts(Negative):
+    def __init__(self, options):
+        super().__init__(options)
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, pictures):
+        self.calls += 1
+        return -pictures
+
+
+@source
+class EvensOut(Negative):
+    def forward(self, pictures):
+        return pictures / pictures.abs().max()
+
+
+@source
+class Blank(Negative):
+    def forward(self, pictures):
+        return torch.ones_like(pictures)
+
+
+@source
+class LooksFirst(Negative):
+    def forward(self, pictures):
+        return -pictures if pictures.abs().sum() > -1 else pictures
+
+
 # Data sets
 
 
@@ -935,6 +1006,11 @@ def artgen_augmentations():
 @hookimpl
 def artgen_datasets():
     return COMPONENTS["data"]
+
+
+@hookimpl
+def artgen_sources():
+    return COMPONENTS["source"]
 
 
 @hookimpl

@@ -17,6 +17,7 @@ from artgen.testing import (
     GeneratorContract,
     LossContract,
     MetricContract,
+    SourceContract,
     TrainerContract,
 )
 from tests.families import adding, canvas, growing, pyramid, translator
@@ -29,6 +30,7 @@ SUITES = {
     "trainer": TrainerContract,
     "augment": AugmentationContract,
     "data": DatasetContract,
+    "source": SourceContract,
     "features": FeaturesContract,
     "metric": MetricContract,
 }
@@ -55,6 +57,7 @@ SOUND = [
     ("augment", "brightness"),
     ("data", "sound-data"),
     ("data", "refuses-well"),
+    ("source", "negative"),
     ("features", "sound-features"),
     ("metric", "sound-metric"),
 ]
@@ -168,6 +171,23 @@ FAULTS = {
     },
     ("data", "takes-any-path"): {"test_files_that_are_not_there_are_refused": "raise artgen.DataError"},
     ("data", "raises-what-comes"): {"test_files_that_are_not_there_are_refused": "not artgen.DataError"},
+    ("source", "one-channel"): {
+        "test_sources_have_the_form_of_pictures": "three equal channels",
+        "test_nothing_comes_of_nothing": "An empty batch",
+    },
+    ("source", "as-bytes"): {"test_sources_have_the_form_of_pictures": "keep to .-1, 1"},
+    ("source", "inverts"): {"test_sources_have_the_form_of_pictures": "no operation in place"},
+    ("source", "grainy"): {
+        "test_a_picture_has_one_source": "must draw nothing",
+        "test_each_picture_by_itself": "rest of the batch",
+    },
+    ("source", "counts"): {"test_a_picture_has_one_source": "A call changes calls"},
+    ("source", "evens-out"): {
+        "test_each_picture_by_itself": "no statistics over the batch",
+        "test_nothing_comes_of_nothing": "reduction",
+    },
+    ("source", "blank"): {"test_each_picture_by_itself": "Two pictures have one source"},
+    ("source", "looks-first"): WAITS,
     ("features", "drops"): {
         "test_it_is_frozen": "must draw nothing",
         "test_embedding_is_one_vector_a_picture": "no statistics over the batch",
@@ -254,16 +274,23 @@ def test_a_fault_is_found(component, expected, tmp_path):
 
 @pytest.mark.parametrize(
     "component",
-    [("generator", "noisy-in-eval"), ("augment", "draws-twice"), ("features", "drops"), ("metric", "own-dice")],
+    [
+        ("generator", "noisy-in-eval"),
+        ("augment", "draws-twice"),
+        ("source", "grainy"),
+        ("features", "drops"),
+        ("metric", "own-dice"),
+    ],
     **IDS,
 )
 def test_devices_that_disagree_are_found(component, tmp_path, monkeypatch):
     """Where there is no GPU, the CPU stands for it, and answers that never agree for a difference."""
     kind, name = component
-    for module in ("networks", "augmentations", "features", "metrics"):
+    for module in ("networks", "augmentations", "sources", "features", "metrics"):
         monkeypatch.setattr(f"artgen.testing.{module}.gpu", lambda: torch.device("cpu"))
     assert list(failures(suite(kind, name), ["test_devices_agree"], tmp_path)) == ["test_devices_agree"]
-    sound = {"generator": "sound", "augment": "brightness", "features": "sound-features", "metric": "sound-metric"}
+    sound = {"generator": "sound", "augment": "brightness", "source": "negative"}
+    sound |= {"features": "sound-features", "metric": "sound-metric"}
     assert failures(suite(kind, sound[kind]), ["test_devices_agree"], tmp_path / "test_devices_agree") == {}
 
 
