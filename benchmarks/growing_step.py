@@ -14,14 +14,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
+from rounds import Step, compared
 from torch.nn.functional import interpolate, softplus
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -56,7 +54,6 @@ precision = "{precision}"
 compile = {compile}
 """
 R1_EVERY, R1_WEIGHT = 16, 1.0
-Step = Callable[[int], None]
 
 
 def job_of(given: argparse.Namespace, compiled: bool) -> Job:
@@ -144,18 +141,6 @@ def gigaflop_an_image(job: Job, phase: Phase) -> float:
     return (3 * g + (8 + 6 / R1_EVERY) * d) / 1e9
 
 
-def images_a_second(step: Step, seconds: float, phase: Phase, start: int, device: torch.device) -> tuple[float, int]:
-    count, begun = 0, time.perf_counter()
-    while time.perf_counter() - begun < seconds:
-        step(start + count)
-        count += 1
-        if device.type == "cuda" and count % 20 == 0:
-            torch.cuda.synchronize()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return count * phase.batch / (time.perf_counter() - begun), start + count
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--generator", choices=["pggan", "msggan"], default="pggan")
@@ -175,23 +160,15 @@ def main() -> None:
     levels = []
     for phase in ours.phases:
         steps = {"artgen": artgen_step(ours, phase, given.fade), "bare": bare_step(bare, phase, given.fade)}
-        rates: dict[str, list[float]] = {name: [] for name in steps}
-        at = dict.fromkeys(steps, 0)
-        for _ in range(given.rounds + 1):
-            for name, step in steps.items():
-                rate, at[name] = images_a_second(step, given.seconds, phase, at[name], ours.device)
-                rates[name].append(rate)
-        rates = {name: rate[1:] for name, rate in rates.items()}  # the first round warms up
+        rounds = compared(steps, phase.batch, given.rounds, given.seconds, ours.device)
         gigaflop = gigaflop_an_image(bare, phase)
-        medians = {name: statistics.median(rate) for name, rate in rates.items()}
-        ratio = statistics.median(a / b for a, b in zip(rates["artgen"], rates["bare"], strict=True))
         levels.append(
             {
                 "size": str(phase.size),
-                "images_a_second": {name: round(rate, 1) for name, rate in medians.items()},
-                "artgen_over_bare": round(ratio, 4),
+                "images_a_second": rounds.images_a_second,
+                "artgen_over_bare": rounds.ratio,
                 "gigaflop_an_image": round(gigaflop, 3),
-                "teraflop_a_second": round(medians["artgen"] * gigaflop / 1e3, 4),
+                "teraflop_a_second": round(rounds.images_a_second["artgen"] * gigaflop / 1e3, 4),
             }
         )
     said = vars(given) | {"torch": torch.__version__, "threads": torch.get_num_threads(), "load": os.getloadavg()}
