@@ -17,9 +17,8 @@ RECIPES = sorted(bundled_recipes())
 _SMALL = [
     *("--device", "cpu", "--out", "run", "--set", "run.precision=fp32"),
     *("--set", "run.evaluate_samples=8", "--set", "run.preview_pictures=4"),
-    *("--set", "metrics.swd={descriptors=4, directions=4}"),
-    *("--set", "metrics.diversity={pairs=4}", "--set", "metrics.nearest={real_queries=20, shown=2}"),
 ]
+_BRIEF = {"swd": "{descriptors=4, directions=4}", "diversity": "{pairs=4}", "nearest": "{real_queries=20, shown=2}"}
 _NARROW = {
     name: [
         "--set",
@@ -30,6 +29,7 @@ _NARROW = {
     for name in ("pggan", "msggan")
 } | {
     "dcgan": ["--set", "generator.dcgan.width=8", "--set", "critic.dcgan.width=8"],
+    "unet": ["--set", "generator.unet.width=4", "--set", "critic.patchgan.width=4"],
     "dense": ["--set", "generator.dense.hidden=[16]", "--set", "critic.dense={hidden=[16]}"],
 }
 
@@ -52,6 +52,11 @@ def here(tmp_path, monkeypatch, one_thread):
     for index in range(24):
         noise = draw.integers(0, 256, (70 + index, 66, 3), np.uint8)
         Image.fromarray(noise).save(tmp_path / "pictures" / ("deeper" if index % 2 else ".") / f"{index}.png")
+    for side in ("labels", "photos"):
+        (tmp_path / "pairs" / side).mkdir(parents=True)
+        for index in range(24):
+            noise = draw.integers(0, 256, (96, 128, 3), np.uint8)
+            Image.fromarray(noise).save(tmp_path / "pairs" / side / f"{index}.png")
     monkeypatch.setenv("ARTGEN_CACHE", os.fspath(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -77,19 +82,23 @@ def _ways(name):
         "digits": [[], ["--set", f'data.mnist={{path="mnist", resolution={data.options.resolution}}}']],
         "cifar10": [["--data", "cifar"], ["--set", 'data.npz={path="horses.npz", resolution=32, mirror=true}']],
         "atelier": [["--set", "data.atelier.count=24"], ["--data", "pictures"]],
+        "pairs": [["--data", "pairs"]],
     }[data.use]
 
 
 @pytest.mark.parametrize(("name", "way"), [(name, way) for name in RECIPES for way in _ways(name)])
 def test_a_recipe_takes_its_first_steps(name, way, here):
     recipe = load_recipe(name)
-    side_px, grows = recipe.phases[-1].size[0], len(recipe.phases) > 1
-    levels = f"from={side_px // 2}, to={side_px}, images=16, fade=0.5" if grows else "images=32"
+    (height, width), grows = recipe.phases[-1].size, len(recipe.phases) > 1
+    levels = f"from={height // 2}, to={height}, images=16, fade=0.5" if grows else "images=32"
     steps = ["--set", f"phase=[{{{levels}, batch=8}}]"]
+    steps += [f"--set=metrics.{one.label}={_BRIEF[one.use]}" for one in recipe.metrics if one.use in _BRIEF]
     artgen(["run", name, *way, *_SMALL, *steps, *_NARROW[recipe.generator.use]], standalone_mode=False)
     run = here / "run"
     with Image.open(run / "samples" / "final.png") as sheet:
-        assert sheet.width == sheet.height == 2 * side_px + 6
+        (across, odd), (down, uneven) = divmod(sheet.width - 2, width + 2), divmod(sheet.height - 2, height + 2)
+        assert odd == uneven == 0
+        assert (across, down) == (2, 2) or recipe.generator.use == "unet"
     assert recipe.title in (run / "report.html").read_text()
     figures = json.loads((run / "figures.json").read_text())
     assert {figure.split("/")[0] for figure in figures} == {metric.label for metric in recipe.metrics}

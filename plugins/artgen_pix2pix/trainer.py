@@ -42,14 +42,14 @@ class PairedTrainer:
             )
         self.options, self.losses, self.update, self.augment = options, parts.losses, parts.update, parts.augment
         self.generator, self.critic, self.features = parts.generator, parts.critic, parts.features
-        self.begun = False
+        self.phase: Phase | None = None
 
     def begin(self, phase: Phase) -> None:
-        if not (self.begun and _moves(self.generator_optimizer, self.generator)):
+        begun, self.phase = self.phase is not None, phase
+        if not (begun and _moves(self.generator_optimizer, self.generator)):
             self.generator_optimizer = self._adam(self.generator)
-        if not (self.begun and _moves(self.critic_optimizer, self.critic)):
+        if not (begun and _moves(self.critic_optimizer, self.critic)):
             self.critic_optimizer = self._adam(self.critic)
-        self.begun = True
 
     def step(self, batch: Batch, clock: Clock) -> dict[str, Tensor]:
         self._set_learning_rates(clock)
@@ -119,9 +119,10 @@ class PairedTrainer:
             return self._score(seen_real)
 
     def _set_learning_rates(self, clock: Clock) -> None:
-        """The rate, falling to 0 in a straight line at the end."""
+        """The rate of the phase, falling to 0 in a straight line at the end of the run."""
+        assert self.phase is not None  # begun
         share = self.options.decay_share
-        factor = min(1.0, (1 - clock.progress) / share) if share else 1.0
+        factor = self.phase.learning_rate_factor * (min(1.0, (1 - clock.progress) / share) if share else 1.0)
         for optimizer in (self.generator_optimizer, self.critic_optimizer):
             for group in optimizer.param_groups:
                 group["lr"] = self.options.learning_rate * factor

@@ -6,6 +6,7 @@ import copy
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -664,6 +665,14 @@ def test_learning_rates_fall_to_nothing_at_the_end(share, images, factor):
     for network, state in zip((trainer.generator, trainer.critic), before, strict=True):
         moved = max((p.detach() - state[name]).abs().max().item() for name, p in network.named_parameters())
         assert moved == pytest.approx(1e-3 * factor, rel=0.02)  # Adam's first step moves weights by the rate
+
+
+def test_a_phase_can_have_faster_rates():
+    trainer = make(learning_rate=1e-3, decay_share=1.0)
+    trainer.begin(replace(PHASE, learning_rate_factor=1.5))
+    take(trainer, images=500)
+    for optimizer in (trainer.generator_optimizer, trainer.critic_optimizer):
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(1e-3 * 1.5 * 0.5)
 
 
 def test_in_its_solo_the_generator_learns_without_the_critic():
