@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
 
 import pytest
 import torch
 from torch import nn
 
+from artgen.data.dataset import Workshop
+from artgen.recipe import load_recipe
 from artgen.run.average import Average, settled
-from artgen.training import Generator, Size
+from artgen.run.build import build, prepare_data
+from artgen.run.loop import take_step
+from artgen.training import Clock, Generator, Size
+from tests.families.drive import RECIPES, families
 
 
 class Toy(Generator):
@@ -54,6 +60,21 @@ def test_a_new_phase_ramps_anew():
     wiggle(generator)
     average.update(10, 10)
     torch.testing.assert_close(average.network.linear.weight, generator.linear.weight, atol=5e-3, rtol=0)
+
+
+def test_the_loop_tells_it_how_long_the_phase_has_lasted(tmp_path):
+    (tmp_path / "toy.toml").write_text(RECIPES["growing"])
+    recipe = load_recipe(tmp_path / "toy.toml", plugins=families())
+    dataset = prepare_data(recipe, Workshop(tmp_path, lambda *_: nullcontext(lambda _: None), 1))
+    job = build(recipe, dataset, torch.device("cpu"), "fp32")
+    second = job.phases[1]
+    job.begin(second)
+    with torch.no_grad():
+        for parameter in job.average.network.parameters():
+            parameter += 1
+    take_step(job, second, Clock(24, 6, second.index, 0, job.total_images))  # 4 pictures: ten halvings
+    for averaged, latest in zip(job.average.network.parameters(), job.generator.parameters(), strict=True):
+        torch.testing.assert_close(averaged, latest, atol=5e-3, rtol=0)
 
 
 def test_after_one_half_life_half_of_the_difference_is_left():
