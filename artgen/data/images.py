@@ -151,9 +151,7 @@ def decode(
     return picture, header
 
 
-def _decoded(
-    path: str | Path, at_least: tuple[int, int] | None, labels: bool
-) -> tuple[Picture, Alpha | None, Header]:
+def _decoded(path: str | Path, at_least: tuple[int, int] | None, labels: bool) -> tuple[Picture, Alpha | None, Header]:
     with _opened(path) as image:
         form, (width, height), orientation = image.format or "", image.size, _orientation(image)
         if at_least and not labels:  # a JPEG would blend the colours of neighbouring labels

@@ -1,8 +1,8 @@
 """A trained generator of pictures from pictures, on files of any size.
 
-A network sees a picture at the size that it was trained at: a face of 64 px is another thing to it than one of 1000 px. So
-a picture is shrunk to that size, translated, and the result enlarged again. Colours need no more: where the generator
-keeps lightness, that of the full size is put back (DeOldify's way), and nothing is blurred.
+To a network that was trained at 64 px, a face of 1000 px is another thing. So a picture is shrunk to the size of
+training, translated, and the result enlarged again. Colours need no more: where the generator keeps lightness, that of
+the full size is put back (as in DeOldify), and nothing is blurred.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from artgen.run.opening import OpenRun
 from artgen.training import Generator
 
 WHOLE_PIXELS = 2048 * 2048
-"""A picture of more pixels, at the size at which it is translated, is taken in tiles; one of less if memory runs out."""
+"""A picture that has more pixels while it is translated is taken in tiles; one that has fewer, if memory runs out."""
 TILE_PX = 1024
 """Side of a tile, rounded up to the generator's multiple."""
 OVERLAP_PX = 256
-"""So far do neighbours overlap, rounded up likewise. An outer quarter of it is context that is thrown away: where a network
-looks no farther than 64 px, nothing differs from the whole picture. Over the half in the middle one tile fades into the
-other, so a network that does look farther shows no seam."""
+"""So far do neighbours overlap, rounded up likewise. The outer quarter of it, of each, is context that is thrown away:
+where a network looks no farther than that, 64 px, nothing differs from the whole picture. Over the half in the middle
+one tile fades into the other, so a network that does look farther shows no seam."""
 
 _STRIP_PIXELS = 1 << 20  # of a large picture, converted to Lab at once
 
@@ -109,8 +109,8 @@ class Translator:
         run: Its generator takes pictures.
         side_px: The shorter side that a picture has while it is translated; 0 for its own size. As in training, unless
             given.
-        as_is: Pictures are sources already. Otherwise, if the recipe derives sources, they are derived from the pictures.
-        seed: Of a generator that draws also when it makes pictures; what it draws follows from this and the file's name.
+        as_is: Pictures are sources already. Otherwise sources are derived from them, if the recipe derives any.
+        seed: Of a generator that draws also when it makes pictures: what it draws follows from this and a file's name.
 
     Raises:
         RecipeError: The generator takes no pictures.
@@ -213,7 +213,7 @@ class Translator:
             return None
 
     def _in_tiles(self, source: Tensor, name: str) -> Tensor:
-        """Make overlapping parts, and fade each into its neighbours; their mean is weighted by how far in a pixel lies."""
+        """Make overlapping parts, and fade each into its neighbours."""
         tiles_down, tiles_across = (_tiles(side, self.generator.multiple) for side in source.shape[2:])
         total, weights = torch.zeros(source.shape), torch.zeros(source.shape[2:])
         for down, (rows, weight_down) in enumerate(tiles_down):
