@@ -15,9 +15,7 @@ from artgen.cli.run import DEVICES
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.argument(
-    "inputs", metavar="PICTURE|FOLDER...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path)
-)
+@click.argument("inputs", metavar="PICTURE|FOLDER...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the pictures.")
 @click.option(
     "--side",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -58,7 +59,7 @@ def tasks_for(inputs: Sequence[Path], out: Path) -> list[Task]:
     Of a folder the relative names are kept: `a/b.jpg` -> `out/a/b.png`. A folder `out` within it is left out.
 
     Raises:
-        RecipeError: Two pictures would give one file, or `out` is one of the folders.
+        RecipeError: An input is not there, two would give one file, or `out` is one of the folders.
         DataError: A folder cannot be read, or holds no pictures.
     """
     inputs_by_output: dict[Path, Path] = {}
@@ -77,6 +78,8 @@ def tasks_for(inputs: Sequence[Path], out: Path) -> list[Task]:
 def _named(inputs: Sequence[Path], out: Path) -> Iterator[tuple[Path, str]]:
     """Picture files, each with the name that it has in the folder that was given."""
     for path in inputs:
+        if not os.path.exists(path):  # noqa: PTH110  # False also for a name that no file can have
+            raise RecipeError("there is no such picture or folder", place=shown(path))
         if not path.is_dir():
             yield path, path.name
             continue

@@ -70,7 +70,7 @@ def translate(artgen, trained):
 
 def blend(height: int, width: int) -> np.ndarray:
     """Colours that change slowly, (height, width, 3) uint8: as a photograph, unlike noise, does."""
-    down, across = np.mgrid[0:1:height * 1j, 0:1:width * 1j]
+    down, across = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     return (np.stack([down, across, (1 - down) * across], axis=2) * 200 + 20).astype(np.uint8)
 
 
@@ -287,5 +287,6 @@ def test_a_run_that_takes_no_pictures_is_refused(artgen, here):
 def test_wrong_inputs_are_refused(translate, here):
     (here / "empty").mkdir()
     refused(translate("colours", "empty"), 3, "empty: there are no pictures in this folder")
-    assert translate("colours", "nowhere.png").code == 2
+    for name in ("nowhere.png", "x" * 300):
+        refused(translate("colours", name), 2, f"{name}: there is no such picture or folder")
     assert translate("colours").code == 2
