@@ -81,6 +81,11 @@ class DataOptions(Options):
         """The resolution as (height, width) in pixels."""
         return as_size(self.resolution)
 
+    @property
+    def source_is_labels(self) -> bool:
+        """For pairs: the sources are maps of labels, whose colours are never blended."""
+        return False
+
     @model_validator(mode="after")
     def _resolution_is_sane(self) -> DataOptions:
         if not all(4 <= side <= 4096 for side in self.size):

@@ -79,6 +79,9 @@ class Generator(Network):
     """Needed where `takes` is "latent"."""
     multiple: int = 1
     """Where `takes` is "picture": the sides of pictures must be multiples of this, in pixels."""
+    keeps_lightness: bool = False
+    """Where `takes` is "picture": what is made has the lightness (CIE L*) of its source, but for colours that no screen
+    can show. Then `artgen translate` makes the colours of a large picture from a small copy, and nothing is blurred."""
 
     def sample(self, given: Tensor | None) -> Tensor:
         """Pictures (N, 3, H, W) in [-1, 1]: the largest that `forward` gives."""

@@ -98,7 +98,8 @@ def test_a_recipe_takes_its_first_steps(name, way, here):
     with Image.open(run / "samples" / "final.png") as sheet:
         (across, odd), (down, uneven) = divmod(sheet.width - 2, width + 2), divmod(sheet.height - 2, height + 2)
         assert odd == uneven == 0
-        assert (across, down) == (2, 2) or recipe.generator.use == "unet"
+        # Of a translator source, made and true picture, of the one picture or two that are held out.
+        assert across % 3 == 0 if recipe.generator.use == "unet" else (across, down) == (2, 2)
     assert recipe.title in (run / "report.html").read_text()
     figures = json.loads((run / "figures.json").read_text())
     assert {figure.split("/")[0] for figure in figures} == {metric.label for metric in recipe.metrics}

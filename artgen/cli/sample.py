@@ -26,15 +26,16 @@ def sample(run: Path, count: int, seed: int, grid: bool, out: Path | None, devic
     from artgen import files
     from artgen.cli.opening import opened
     from artgen.data.images import encode_png
-    from artgen.data.pixels import grid as sheet_of
     from artgen.errors import RecipeError
+    from artgen.run.pictures import sheet
 
     opened_run = opened(run, device)
     images = opened_run.clock.images
     folder = out or opened_run.folder.path / "samples" / f"seed-{seed}"
     pictures = opened_run.sample(count, seed)
     if grid:
-        named = {f"sheet-{seed}-{count}-images-{images:09d}.png": sheet_of(pictures)}
+        picture = sheet(pictures, opened_run.sources, opened_run.size)
+        named = {f"sheet-{seed}-{count}-images-{images:09d}.png": picture}
     else:
         arrays = pictures.permute(0, 2, 3, 1).cpu().numpy()
         named = {f"{seed}-{index:05d}-images-{images:09d}.png": array for index, array in enumerate(arrays)}

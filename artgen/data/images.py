@@ -6,7 +6,7 @@ as OpenCV, and it refuses truncated data where OpenCV fills the rest with grey.
 Conversions, each applied once:
 
 - EXIF orientation: turned upright.
-- Transparency: laid over white, as on paper.
+- Transparency: laid over white, as on paper; `read_with_alpha` tells it too.
 - Grey: repeated. Palette: looked up. 16 bits a channel: the high byte. CMYK: to RGB.
 - Embedded colour profile other than sRGB: to sRGB. An unusable profile is ignored.
 - Several frames or pages: the first.
@@ -31,7 +31,7 @@ from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
+from PIL.PngImagePlugin import PngImageFile, PngInfo
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
@@ -40,6 +40,9 @@ from artgen.errors import DataError
 
 Picture = NDArray[np.uint8]
 """One RGB picture, (H, W, 3), uint8."""
+
+Alpha = NDArray[np.uint8]
+"""How opaque each pixel of a picture is, (H, W), uint8."""
 
 MAX_PIXELS = 100_000_000
 """A header that announces more is refused before anything is decoded."""
@@ -78,6 +81,8 @@ _READERS: tuple[tuple[bytes, type[ImageFile]], ...] = (
     (b"MM\x00+", TiffImageFile),
 )
 _FORMATS = "JPEG, PNG, WebP, GIF, BMP or TIFF"
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
+_NOTE = "artgen"
 
 # EXIF orientation -> what turns the picture upright (Exif 2.3, tag 0x0112).
 _ORIENTATION = 0x0112
@@ -113,6 +118,16 @@ def read(path: str | Path) -> Picture:
     return decode(path)[0]
 
 
+def read_with_alpha(path: str | Path, *, labels: bool = False) -> tuple[Picture, Alpha | None]:
+    """Read one picture file at its full size, and how opaque it is; None if the file says nothing of that.
+
+    Raises:
+        DataError: It is not a picture that can be read; `cause` says why.
+    """
+    picture, alpha, _ = _decoded(path, None, labels)
+    return picture, alpha
+
+
 def decode(
     path: str | Path, at_least: tuple[int, int] | None = None, *, labels: bool = False
 ) -> tuple[Picture, Header]:
@@ -132,6 +147,11 @@ def decode(
     Raises:
         DataError: It is not a picture that can be read; `cause` says why.
     """
+    picture, _, header = _decoded(path, at_least, labels)
+    return picture, header
+
+
+def _decoded(path: str | Path, at_least: tuple[int, int] | None, labels: bool) -> tuple[Picture, Alpha | None, Header]:
     with _opened(path) as image:
         form, (width, height), orientation = image.format or "", image.size, _orientation(image)
         if at_least and not labels:  # a JPEG would blend the colours of neighbouring labels
@@ -140,8 +160,10 @@ def decode(
         # Asked again: Pillow turns a TIFF while it loads, and a PNG may tell its orientation after the pixels.
         left = _orientation(image)
         turn = _UPRIGHT.get(left)
-        picture = _rgb(_coloured(image) if labels else image)
+        picture, alpha = _rgb(_coloured(image) if labels else image)
         upright = picture if turn is None else picture.transpose(turn)
+        if alpha is not None and turn is not None:
+            alpha = alpha.transpose(turn)
         if form == "TIFF":
             width, height = upright.size
         elif left in _LYING:
@@ -149,7 +171,7 @@ def decode(
         # Not asked of a TIFF: counting its pages means reading the head of each.
         animated = form != "TIFF" and bool(getattr(image, "is_animated", False))
         header = Header(form, height, width, turned=turn is not None or orientation in _UPRIGHT, animated=animated)
-        return np.asarray(upright), header
+        return np.asarray(upright), None if alpha is None else np.asarray(alpha), header
 
 
 def sniff(start: bytes) -> type[ImageFile] | None:
@@ -187,11 +209,25 @@ def write_png(path: Path, picture: Picture) -> None:
     files.replace(path, encode_png(picture))
 
 
-def encode_png(picture: Picture) -> bytes:
-    """A picture (H, W, 3) uint8, or anything that NumPy takes for one, as a PNG file."""
-    file = io.BytesIO()
-    Image.fromarray(np.asarray(picture, np.uint8)).save(file, "PNG")
+def encode_png(picture: Picture, note: str = "") -> bytes:
+    """A picture (H, W, 3) uint8, or (H, W, 4) with alpha, or anything that NumPy takes for one, as a PNG file.
+
+    A note is kept beside the pixels, in a chunk of text; `note_in` finds it.
+    """
+    file, texts = io.BytesIO(), PngInfo()
+    if note:
+        texts.add_text(_NOTE, note)
+    Image.fromarray(np.asarray(picture, np.uint8)).save(file, "PNG", pnginfo=texts)
     return file.getvalue()
+
+
+def note_in(path: str | Path) -> str:
+    """The note that `encode_png` left in a PNG file, or nothing."""
+    try:
+        with _opened(path) as image:
+            return str(image.info.get(_NOTE, ""))
+    except DataError:
+        return ""
 
 
 @contextmanager
@@ -235,8 +271,10 @@ def _what_it_is(start: bytes) -> str:
         return "a Git LFS pointer, not the picture itself: run `git lfs pull`"
     if text.startswith((b"<!doctype html", b"<html")):
         return "an HTML page, not a picture"
-    if start[4:8] == b"ftyp":
-        return f"HEIC, AVIF or a film: convert it to {_FORMATS}"
+    if start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS:
+        return f"HEIC or AVIF: convert it to {_FORMATS}"
+    if start[4:8] in (b"ftyp", b"moov") or start[:4] == b"\x1aE\xdf\xa3" or start[8:12] == b"AVI ":
+        return "a film, not a picture: films are not read"
     return f"not {_FORMATS}"
 
 
@@ -247,19 +285,19 @@ def _orientation(image: ImageFile) -> int:
         return 1
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    """Any mode of Pillow's -> RGB."""
+def _rgb(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """Any mode of Pillow's -> RGB, and its alpha (mode L) if it has one."""
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
-        return Image.fromarray((np.asarray(image).astype(np.int32) >> 8).astype(np.uint8)).convert("RGB")
+        return Image.fromarray((np.asarray(image).astype(np.int32) >> 8).astype(np.uint8)).convert("RGB"), None
     if image.mode in ("I", "F"):
         raise ValueError("32 bits a channel, with no stated white: convert it to 8 or 16 bits")
     if image.has_transparency_data:
         drawn = _in_srgb(image.convert("RGBA"), image)
         paper = Image.new("RGBA", drawn.size, (*ALPHA_OVER, 255))
-        return Image.alpha_composite(paper, drawn).convert("RGB")
+        return Image.alpha_composite(paper, drawn).convert("RGB"), drawn.getchannel("A")
     known = image if image.mode in ("L", "RGB", "CMYK") else image.convert("RGB")
     picture = _in_srgb(known, image)
-    return picture if picture.mode == "RGB" else picture.convert("RGB")  # converting RGB to RGB would copy it
+    return picture if picture.mode == "RGB" else picture.convert("RGB"), None  # converting RGB to RGB would copy it
 
 
 def _coloured(image: Image.Image) -> Image.Image:

@@ -59,7 +59,7 @@ def settled(network: Generator, given: Iterable[Tensor | None]) -> Generator:
     are copied as they are.
     """
     copied = copy.deepcopy(network).eval()
-    norms = [m for m in copied.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
+    norms = _norms(copied)
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.train().reset_running_stats()
@@ -69,3 +69,13 @@ def settled(network: Generator, given: Iterable[Tensor | None]) -> Generator:
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.eval().momentum = momentum
     return copied
+
+
+def keeps_statistics(network: nn.Module) -> bool:
+    """Whether there is anything for `settled` to recompute."""
+    return bool(_norms(network))
+
+
+def _norms(network: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    norms = (module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm))
+    return [norm for norm in norms if norm.track_running_stats]

@@ -165,17 +165,20 @@ def build_feed(recipe: Recipe, dataset: Dataset, device: torch.device) -> Feed:
     Raises:
         RecipeError: They are pairs, and the recipe derives sources too.
     """
-    derive: Source | None = None
-    if recipe.source is not None:
-        if dataset.source is not None:
-            raise RecipeError(
-                f"the pictures of data.{recipe.data.label} are pairs, which have sources of their own",
-                place=f"{recipe.name}: source.{recipe.source.label}",
-                remedy=f"Take [source.{recipe.source.label}] out, or choose a data set that has no pairs.",
-            )
-        derive = _build(recipe.source, recipe.seed, "source")
-    options = recipe.data.options
+    if recipe.source is not None and dataset.source is not None:
+        raise RecipeError(
+            f"the pictures of data.{recipe.data.label} are pairs, which have sources of their own",
+            place=f"{recipe.name}: source.{recipe.source.label}",
+            remedy=f"Take [source.{recipe.source.label}] out, or choose a data set that has no pairs.",
+        )
+    options, derive = recipe.data.options, build_source(recipe)
     return Feed(dataset, recipe.seed, device, options.mirror, options.jitter_px, derive, options.held_out)
+
+
+def build_source(recipe: Recipe) -> Source | None:
+    """What computes from pictures what they are to be made from, if the recipe names it."""
+    derive: Source | None = None if recipe.source is None else _build(recipe.source, recipe.seed, "source")
+    return derive
 
 
 def build_generator(recipe: Recipe, size: Size) -> Generator:

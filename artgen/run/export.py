@@ -40,13 +40,22 @@ def require_onnx(run: OpenRun) -> None:
     """See that the generator of a run can become ONNX here.
 
     Raises:
-        RecipeError: The packages for ONNX are missing, or the generator takes no input.
+        RecipeError: The packages for ONNX are missing, the generator takes no input, or it draws.
     """
     missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(name) is None]
     if missing:
         raise RecipeError(f"ONNX needs {', '.join(missing)}", remedy="pip install 'artgen[onnx]', or use --no-onnx.")
     if run.average.takes == "nothing":
         raise RecipeError("a canvas is a picture, not a network: it cannot become ONNX", remedy="Use --no-onnx.")
+    given, _ = _examples(run)
+    with torch.no_grad():
+        if not torch.equal(*(run.generator.sample(given) for _ in range(2))):
+            raise RecipeError(
+                f"the generator `{run.recipe.generator.label}` draws at random also when it makes pictures: ONNX could "
+                "not be compared with torch",
+                place=str(run.folder.path),
+                remedy="Use --no-onnx, or train one that does not.",
+            )
 
 
 def export_weights(run: OpenRun, folder: Path) -> list[Path]:
@@ -65,6 +74,17 @@ def export_weights(run: OpenRun, folder: Path) -> list[Path]:
         files.replace(folder / WEIGHTS, save(state, metadata=facts))
         files.replace(folder / RECIPE, run.recipe.to_toml().encode())
     return [folder / WEIGHTS, folder / RECIPE]
+
+
+def _examples(run: OpenRun) -> tuple[Tensor, Tensor]:
+    """What the generator is given: two of it and three."""
+    two, three = (
+        given_for(run.average, count, run.recipe.seed, "export", torch.device("cpu"), run.sources, run.size)
+        for count in (2, 3)
+    )
+    assert two is not None
+    assert three is not None
+    return two, three
 
 
 class _Sampler(nn.Module):
@@ -91,12 +111,7 @@ def export_onnx(run: OpenRun, folder: Path) -> tuple[Path, float]:
     import onnxruntime
 
     sampler = _Sampler(run).cpu().eval()
-    traced, checked = (
-        given_for(run.average, count, run.recipe.seed, "export", torch.device("cpu"), run.sources, run.size)
-        for count in (2, 3)
-    )
-    assert traced is not None
-    assert checked is not None
+    traced, checked = _examples(run)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of packages that nobody here uses
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the exporter's advice to its own developers

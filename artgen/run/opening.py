@@ -18,6 +18,7 @@ from artgen.plugins import Plugins
 from artgen.recipe import Recipe, load_recipe
 from artgen.rng import drawing
 from artgen.run import checkpoint
+from artgen.run.average import keeps_statistics
 from artgen.run.build import build_feed, build_generator, largest, prepare_data, schedule
 from artgen.run.description import plugin_entries
 from artgen.run.differences import NOT_THERE, plugin_changes
@@ -52,8 +53,9 @@ class OpenRun:
 
     @cached_property
     def generator(self) -> Generator:
-        """The averaged generator with its batch-norm statistics recomputed."""
-        return settle(self.average, self.recipe.seed, self.device, self.precision, self.sources, self.size)
+        """The averaged generator with its batch-norm statistics, where it has any, recomputed."""
+        feed = self.sources if keeps_statistics(self.average) else None
+        return settle(self.average, self.recipe.seed, self.device, self.precision, feed, self.size)
 
     @property
     def sources(self) -> Feed | None:

@@ -1,14 +1,16 @@
-"""From a generator to pictures: what it is given, batches, settled statistics."""
+"""From a generator to pictures: what it is given, batches, settled statistics, sheets."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from artgen.data.feed import Feed
-from artgen.data.pixels import to_uint8
+from artgen.data.images import Picture
+from artgen.data.pixels import enlarged, grid, to_uint8
 from artgen.device import Precision, mixed
 from artgen.rng import drawing
 from artgen.run.average import settled
@@ -73,3 +75,18 @@ def make_pictures(generator: Generator, given: Tensor | None, device: torch.devi
         count = len(given)
         filled = given[torch.arange(-(-count // _BATCH) * _BATCH, device=given.device) % count]
         return torch.cat([to_uint8(generator.sample(batch)) for batch in torch.split(filled, _BATCH)])[:count]
+
+
+def sheet(made: Tensor, sources: Feed | None, shown: Size) -> Picture:
+    """Lay made pictures (N, 3, H, W) uint8 out on one sheet, each enlarged to the size at which it is `shown`.
+
+    With the feed whose first N sources they are made from, each stands between its source and the true picture.
+    """
+    if sources is None:
+        return grid(enlarged(made, shown))
+    size = Size(*made.shape[2:])
+    source = sources.sources(len(made), size)
+    assert source is not None  # the run was built
+    rows = torch.stack([to_uint8(source), made, sources.reals(len(made), size)], dim=1)  # (N, 3 of a row, 3, H, W)
+    columns = 3 * max(1, round(math.sqrt(3 * len(made)) / 3))
+    return grid(enlarged(rows.flatten(0, 1), shown), columns)

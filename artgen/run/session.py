@@ -149,6 +149,7 @@ def _sit(
     if needs.phases:
         show_needs(needs)
     job = build(recipe, dataset, device, precision, needs.pieces)
+    folder.note(takes=job.generator.takes)
     clock = state.clock if state else Clock(total_images=job.total_images)
     folder.resume(clock.images)
     plugins.event("artgen_run_started", folder=folder)

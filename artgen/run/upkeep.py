@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from artgen.data.images import encode_png
-from artgen.data.pixels import enlarged, grid
 from artgen.errors import DivergedError, PluginError
 from artgen.plugins import Plugins
 from artgen.rng import drawing
@@ -21,7 +20,7 @@ from artgen.run import checkpoint
 from artgen.run.build import Job, largest
 from artgen.run.evaluate import evaluate, pairs_for
 from artgen.run.loop import capture
-from artgen.run.pictures import given_for, make_pictures, settle
+from artgen.run.pictures import given_for, make_pictures, settle, sheet
 from artgen.run.record import RunFolder
 from artgen.run.stopping import Stop
 from artgen.training import Clock
@@ -100,13 +99,15 @@ class RunUpkeep:
         """Write a sheet of the averaged generator's pictures, always from the same latents or sources.
 
         Pictures of every phase are shown as large as those of the largest, so that all sheets of a run have one size.
+        Beside a translation stand its source and the true picture.
         """
         pictures = self.sample(self.job.recipe.run.preview_pictures, "preview", clock)
-        pictures = enlarged(pictures, largest(self.job.phases))
-        sheet = self.folder.store(f"samples/{name or f'images-{clock.images:09d}'}.png", encode_png(grid(pictures)))
-        if sheet is not None:
-            self.tell("artgen_previewed", sheet=sheet, images=clock.images)
-        return sheet
+        sources = self.job.feed if self.job.generator.takes == "picture" else None
+        content = encode_png(sheet(pictures, sources, largest(self.job.phases)))
+        file = self.folder.store(f"samples/{name or f'images-{clock.images:09d}'}.png", content)
+        if file is not None:
+            self.tell("artgen_previewed", sheet=file, images=clock.images)
+        return file
 
     def sample(self, count: int, purpose: str, clock: Clock) -> Tensor:
         """Pictures (N, 3, H, W) uint8 of the averaged generator; for a translator each follows its source."""
@@ -126,8 +127,8 @@ class RunUpkeep:
         pairs = pairs_for(job.recipe, job.generator, job.feed, len(fake), size)
         figures, sheets = evaluate(job.recipe, fake, job.feed.all_real(size), job.features, pairs)
         self.folder.record({"images": clock.images, "steps": clock.steps, "phase": clock.phase} | figures)
-        for name, sheet in sheets.items():
-            self.folder.store(f"samples/{name}.png", encode_png(sheet.cpu().numpy()))
+        for name, measured in sheets.items():
+            self.folder.store(f"samples/{name}.png", encode_png(measured.cpu().numpy()))
         self.tell("artgen_evaluated", figures=figures, images=clock.images)
         return figures
 

@@ -25,6 +25,10 @@ class PairOptions(DataOptions):
     skip_share: float = Field(0.05, ge=0, le=1)
     """Refuse the folder if more than this share of its pairs cannot be read."""
 
+    @property
+    def source_is_labels(self) -> bool:
+        return self.labels
+
 
 class FoldersOptions(PairOptions):
     """Two folders. The sides of a pair have one name, but the ending: `labels/7.png` and `photos/7.jpg`."""

@@ -49,8 +49,8 @@ class UNet(Generator):
             dropout = options.dropout if i < 3 and after == widths[-1] else 0.0
             self.doublings.append(_doubling(bridged * before, after, options, dropout))
             bridged = 2
-        self.keep_lightness = options.keep_lightness
-        made = 2 if self.keep_lightness else 3
+        self.keeps_lightness = options.keep_lightness
+        made = 2 if self.keeps_lightness else 3
         self.last = nn.Sequential(nn.ReLU(), *_enlarge(bridged * widths[0], made, options, bias=True), nn.Tanh())
         self.apply(_initialise)
 
@@ -74,7 +74,7 @@ class UNet(Generator):
         for double in self.doublings:
             h = torch.cat([double(h), levels.pop()], dim=1)
         made: Tensor = self.last(h)
-        return _coloured(source, made) if self.keep_lightness else made
+        return _coloured(source, made) if self.keeps_lightness else made
 
 
 class _Dropout(nn.Dropout):

@@ -28,6 +28,7 @@ _RECIPE_CHARACTERS = 100_000
 _FIGURES_BYTES = 1 << 20
 _COST_SHARE = 0.05
 
+_BESIDE = ". In each row, by threes: what a picture is made from, what is made of it, and the true one"
 _PREVIEW = re.compile(r"images-(\d{1,15})\.png")
 _CHECKED = ' checked="checked"'
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -110,12 +111,13 @@ def _masthead(folder: RunFolder, recipe: dict[str, Any], title: object, images: 
 def _pictures(folder: RunFolder, sizes: Sizes) -> str:
     """The newest sheet, large, and the way to it: radio buttons choose a picture, so arrow keys step through them."""
     sheets = _chosen(_previews(folder.path / "samples", sizes))
+    beside = _BESIDE if folder.info.get("takes") == "picture" else ""
     steps = []
     for label, caption, file in sheets:
         large = inline(file, *(_NEWEST if file == sheets[-1][-1] else _OLDER))
         thumb = inline(file, *_THUMB, corner=True)
         if large is not None and thumb is not None:
-            figure = f"<figure>{_image(large, caption)}<figcaption>{caption}</figcaption></figure>"
+            figure = f"<figure>{_image(large, caption)}<figcaption>{caption}{beside}</figcaption></figure>"
             steps.append((figure, f"{_image(thumb, caption)}<span>{label}</span>"))
     if not steps:
         return _section("Pictures", "<p>The first sheet of pictures is yet to come.</p>")

@@ -17,7 +17,17 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from artgen.data import images
-from artgen.data.images import LABEL_COLOURS, decode, read, resize, shown, write_png
+from artgen.data.images import (
+    LABEL_COLOURS,
+    decode,
+    encode_png,
+    note_in,
+    read,
+    read_with_alpha,
+    resize,
+    shown,
+    write_png,
+)
 from artgen.errors import DataError
 from artgen.files import TEMPORARY
 
@@ -159,6 +169,39 @@ def test_transparent_palette_entry_is_white(tmp_path):
     assert np.array_equal(decoded[3, 3], [40, 50, 60])
 
 
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_alpha_comes_beside_the_picture_and_turns_with_it(tmp_path, orientation):
+    alpha = noise(5, 7, channels=1)
+    lying = Image.Exif()
+    lying[0x0112] = orientation
+    path = stored(tmp_path, encoded(np.dstack([noise(5, 7), alpha]), "PNG", exif=lying))
+    picture, found = read_with_alpha(path)
+    assert np.array_equal(picture, read(path))
+    assert np.array_equal(found, {1: alpha, 3: alpha[::-1, ::-1], 6: np.rot90(alpha, -1)}[orientation])
+
+
+@pytest.mark.parametrize(
+    ("image", "alpha"),
+    [
+        (Image.fromarray(noise()), None),
+        (Image.fromarray(np.dstack([noise(4, 4, 1), np.full((4, 4), 9, np.uint8)]), "LA"), 9),
+        (Image.fromarray(np.full((4, 4, 4), 255, np.uint8)), 255),
+    ],
+)
+def test_alpha_is_told_where_a_file_has_any(tmp_path, image, alpha):
+    _, found = read_with_alpha(stored(tmp_path, encoded(image, "PNG")))
+    assert found is None if alpha is None else (found == alpha).all()
+
+
+def test_a_note_beside_the_pixels_comes_back(tmp_path):
+    picture = noise()
+    path = stored(tmp_path, encode_png(picture, "made by hand"))
+    assert note_in(path) == "made by hand"
+    assert np.array_equal(read(path), picture)
+    assert note_in(stored(tmp_path, encode_png(picture), "other")) == ""
+    assert note_in(stored(tmp_path, b"just text", "text")) == ""
+
+
 def png16(width: int, height: int, colour_type: int, pixels: bytes) -> bytes:
     """A PNG of 16 bits a channel, which Pillow cannot write in colour."""
 
@@ -255,7 +298,10 @@ def test_a_cut_file_is_never_read(tmp_path, form, options, share):
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
         (b"<!DOCTYPE html><html></html>", "an HTML page"),
         (b"\n <HTML><body>", "an HTML page"),
-        (b"\0\0\0\x20ftypavif" + b"\0" * 40, "HEIC, AVIF"),
+        (b"\0\0\0\x20ftypavif" + b"\0" * 40, "HEIC or AVIF"),
+        (b"\0\0\0\x20ftypisom" + b"\0" * 40, "a film"),
+        (b"\x1aE\xdf\xa3" + b"\0" * 40, "a film"),
+        (b"RIFF\x24\0\0\0AVI LIST" + b"\0" * 40, "a film"),
         (b"just text", "not JPEG, PNG"),
         (bytes(range(256)) * 10, "not JPEG, PNG"),
         (b"\xff\xd8\xff" + b"\x00" * 100, "cannot be decoded"),
