@@ -34,6 +34,7 @@ PUBLIC: Mapping[str, tuple[str, ...]] = {
         "Source",
         "Trainer",
         "Update",
+        "moves",
     ),
     "artgen.metrics": ("Measured", "Metric", "PairMetric"),
     "artgen.nn.equalised": ("EqualisedConvolution", "EqualisedLinear"),

@@ -193,25 +193,30 @@ class LossTerm:
 
 
 class Losses:
-    """The recipe's losses by label.
-
-    A term is left out of a call whose outputs lack a field that it needs: one that needs scores, where the generator
-    learns without a critic for a while.
-    """
+    """The recipe's losses by label."""
 
     def __init__(self, terms: Mapping[str, LossTerm]) -> None:
         self.terms = dict(terms)
         self.around_penalties: Callable[[], AbstractContextManager[None]] = nullcontext
         """Within it a term is computed that calls the critic again, for a gradient of its gradient."""
 
-    def __call__(self, side: Side, outputs: Outputs, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(
+        self, side: Side, outputs: Outputs, step: int, *, partial: bool = False
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted sum of the terms that judge `side` and are due at this step, and each term by itself.
+
+        Args:
+            side: Whose step it is.
+            outputs: What a trainer lays before them.
+            step: The clock's.
+            partial: Leave out terms that need a field which is not there: those that need scores, where a generator
+                learns without its critic for a while.
 
         Returns:
             The sum (a scalar with its graph) and `{"<side>/<label>": unweighted value, detached}`.
 
         Raises:
-            PluginError: A term is no scalar tensor.
+            PluginError: A term is no scalar tensor, or a field that it needs is not there.
         """
         total, values = torch.zeros(()), {}
         for label, term in self.terms.items():
@@ -219,8 +224,14 @@ class Losses:
             if judge is None or not term.weight or step % term.every:
                 continue
             needs = term.needs.get(side, ())
-            if any(getattr(outputs, name) is None for name in needs):
-                continue
+            if lacking := [name for name in needs if getattr(outputs, name) is None]:
+                if partial:
+                    continue
+                raise PluginError(
+                    f"it needs {', '.join(lacking)} for the {side}, which the trainer said it gives and does not",
+                    place=f"losses.{label}",
+                    remedy="The author of the trainer should fill that field of Outputs.",
+                )
             with self.around_penalties() if "critic" in needs else nullcontext():
                 value = judge(outputs)
             if not isinstance(value, Tensor) or value.dim():
@@ -357,3 +368,9 @@ class Trainer(Protocol):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up such a state, after `begin` of the same phase."""
+
+
+def moves(optimizer: torch.optim.Optimizer, network: nn.Module) -> bool:
+    """Whether an optimizer still moves the parameters of a network: a phase may replace some, or add more."""
+    moved, there = optimizer.param_groups[0]["params"], list(network.parameters())
+    return len(moved) == len(there) and all(a is b for a, b in zip(moved, there, strict=True))

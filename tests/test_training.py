@@ -178,7 +178,7 @@ def test_a_loss_that_is_not_due_is_not_computed():
     assert values == {}
 
 
-def test_a_loss_is_left_out_where_a_field_that_it_needs_is_not_there():
+def test_a_loss_is_left_out_only_where_that_is_asked_for():
     needs = {"critic": ("fake_logits",), "generator": ("fake_logits", "made")}
     losses = Losses({"scored": LossTerm(Both(), needs=needs), "plain": LossTerm(Near())})
     logits, made = torch.tensor([3.0]), torch.tensor([0.5])
@@ -186,10 +186,12 @@ def test_a_loss_is_left_out_where_a_field_that_it_needs_is_not_there():
         (Outputs(made=made), {"generator/plain": 0.5}),
         (Outputs(made=made, fake_logits=logits), {"generator/scored": -3.0, "generator/plain": 0.5}),
     ):
-        total, values = losses("generator", outputs, 0)
+        total, values = losses("generator", outputs, 0, partial=True)
         assert {name: value.item() for name, value in values.items()} == told
         assert total.item() == sum(told.values())
-    assert losses("critic", Outputs(made=made), 0) == (0, {})
+    assert losses("critic", Outputs(made=made), 0, partial=True) == (0, {})
+    with pytest.raises(PluginError, match="it needs fake_logits for the critic, which the trainer said it gives"):
+        losses("critic", Outputs(made=made), 0)
     assert losses("critic", Outputs(fake_logits=logits), 0)[0].item() == 3.0  # `made` is the generator's need only
 
 

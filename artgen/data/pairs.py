@@ -46,6 +46,12 @@ def prepare_folders(
         ResourceError: No room for the prepared pictures.
     """
     sources, targets = _looked_through(source), _looked_through(target)
+    if sources.root.resolve() == targets.root.resolve():
+        raise DataError(
+            "both sides of the pairs would be the pictures of this one folder",
+            place=shown(targets.root),
+            remedy="Name two folders, by `source` and `target`; or derive sources by a [source.NAME].",
+        )
     scan, partner = _matched(sources, targets)
 
     def read(file: Found) -> Framed | Skipped:

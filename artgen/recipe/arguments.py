@@ -12,7 +12,7 @@ from artgen.errors import Fault, PluginError
 from artgen.plugins import Plugins
 from artgen.recipe.inline import inline
 from artgen.recipe.layers import Layer, Origin, cleaned
-from artgen.recipe.model import PHASE_KEYS
+from artgen.recipe.model import GrowthOptions, PhaseOptions
 from artgen.recipe.source import Source
 from artgen.recipe.spans import Key, Span
 from artgen.recipe.toml import LONG_NUMBER
@@ -76,8 +76,10 @@ def into_an_array(layer: Layer, over: Layer) -> list[Fault]:
         cause = f"there is no phase {number + 1}: {cause}"
     elif not isinstance(change, dict):
         cause = f"a phase is a table, not {shown(change)}"
-    elif unknown := [name for name in change if name not in PHASE_KEYS]:
-        cause = f"a phase has no key '{short(unknown[0])}'; {cause}"
+    elif unknown := [name for name in change if name not in _keys_of(tables[number] | change)]:
+        cause = f"this phase has no key '{short(unknown[0])}'; {cause}"
+    elif inner := [name for name, value in change.items() if isinstance(value, dict)]:
+        cause = f"'{inner[0]}' of a phase is no table; {cause}"
     else:
         length = {"images", "steps"}
         gone = length - change.keys() if length & change.keys() else set()  # a phase has one of the two
@@ -87,6 +89,12 @@ def into_an_array(layer: Layer, over: Layer) -> list[Fault]:
     whole = inline(changed)
     remedy = f"Write it whole: --set 'phase={whole}'." if len(whole) <= 200 else "Write all phases, in a recipe."
     return [source.fault(("phase",), "E-set", cause, remedy, expected="an array of tables", found="a table")]
+
+
+def _keys_of(phase: dict[str, Any]) -> list[str]:
+    """What a `[[phase]]` may say, by what it says."""
+    options = GrowthOptions if "from" in phase or "to" in phase else PhaseOptions
+    return [field.alias or name for name, field in options.model_fields.items()]
 
 
 def read_data(layer: Layer, data: str, plugins: Plugins) -> tuple[Layer, list[Fault]]:

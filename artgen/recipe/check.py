@@ -163,8 +163,14 @@ class _Check:
         for index, table in enumerate(tables):
             key: Key = ("phase", index)
             if isinstance(table, dict) and ("from" in table or "to" in table):
+                for name, remedy in (("resolution", "Take it away."), ("steps", "Write `images`, for each level.")):
+                    if name in table:
+                        cause = f"a phase with `from` and `to` has no `{name}`"
+                        self.findings.add((*key, name), "E-key", cause, remedy, found=name)
+                table = {name: value for name, value in table.items() if name not in ("resolution", "steps")}
                 growth = self.reader.options(GrowthOptions, table, key)
-                phases += [(index, phase) for phase in growth.phases(first=index == 0)] if growth else []
+                before = phases[-1][1] if phases else None
+                phases += [(index, phase) for phase in growth.phases(before)] if growth else []
             elif phase := self.reader.options(PhaseOptions, table, key):
                 phases.append((index, phase))
         return phases

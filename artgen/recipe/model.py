@@ -87,7 +87,8 @@ class GrowthOptions(Options):
     batch: BatchSize | tuple[BatchSize, ...]
     """Pictures in one batch at each level, or an array: a number for each."""
     fade: float = Field(0.0, ge=0, le=1)
-    """Share of each level in which it is blended in. The first level of a schedule has nothing to be blended with."""
+    """Share of each level in which it is blended in. One that begins a schedule, or has the size of the phase before,
+    has nothing to be blended with."""
     learning_rate_factor: Factor | tuple[Factor, ...] = 1.0
     """Factor of the trainer's learning rates at each level, or an array: a number for each."""
 
@@ -117,14 +118,15 @@ class GrowthOptions(Options):
                 raise error
         return self
 
-    def phases(self, *, first: bool) -> list[PhaseOptions]:
-        """The phase of each level; the `first` of a schedule is not blended in."""
+    def phases(self, before: PhaseOptions | None) -> list[PhaseOptions]:
+        """The phase of each level. The first is blended with the phase `before`, if that has smaller pictures."""
+        new = before is not None and 0 < before.size[0] < as_size(self.from_)[0]
         return [
             PhaseOptions(
                 resolution=width if width == height else (width, height),
                 images=_at(self.images, level),
                 batch=_at(self.batch, level),
-                fade=0.0 if first and level == 0 else self.fade,
+                fade=self.fade if level > 0 or new else 0.0,
                 learning_rate_factor=_at(self.learning_rate_factor, level),
             )
             for level, (width, height) in enumerate(self.sizes)
@@ -158,7 +160,8 @@ class RunOptions(Options):
     compile: bool = False
     """Compile the networks with torch.compile, anew for each level: minutes that only a long run on a GPU wins back."""
     average_half_life_images: int = Field(10_000, ge=1)
-    """After how many pictures shown an old weight counts half in the averaged generator."""
+    """After how many pictures shown an old weight counts half in the averaged generator; at the start of each size
+    fewer, a tenth of those shown at it."""
     evaluate_images: int = Field(0, ge=0)
     """Measure the metrics each time this many pictures were shown; 0: only at the end."""
     evaluate_samples: int = Field(400, ge=2, le=100_000)

@@ -75,7 +75,7 @@ class _Trace:
             table, written = ("phase", index), ("phase", number)
             yield Traced(table, (), {}, self.origin(written) or self.default())
             for name, value in phase.items():
-                origin = self.origin((*written, name)) or self.derived(written, name) or self.default()
+                origin = self.derived(written, name, value) or self.origin((*written, name)) or self.default()
                 yield Traced(table, (name,), value, origin)
         yield Traced(("run",), (), {}, self.origin(("run",)) or self.default())
         yield from self.below(("run",), (), tables["run"], self.default())
@@ -102,13 +102,18 @@ class _Trace:
         here = f"{os.getcwd()}{os.sep}"  # noqa: PTH109  # as text
         return f"{source.name.removeprefix(here)}:{source.line(source.span(place).start)}"
 
-    def derived(self, phase: Key, name: str) -> str:
-        """What a value of a phase is computed from."""
-        if name == "images":
-            return f"steps x batch, {self.origin((*phase, 'steps'))}"
-        if name == "resolution" and (grown := self.origin((*phase, "to"))):
-            return f"from ... to, {grown}"
-        return f"the resolution of data.{self.recipe.data.label}" if name == "resolution" else ""
+    def derived(self, phase: Key, name: str, value: Any) -> str:
+        """What a value of a phase is computed from; nothing if it stands in the recipe as it is."""
+        if name == "images" and (steps := self.origin((*phase, "steps"))):
+            return f"steps x batch, {steps}"
+        if grown := self.origin((*phase, "to")):
+            if name == "resolution":
+                return f"from ... to, {grown}"
+            if name == "fade" and not value and (fade := self.origin((*phase, "fade"))):
+                return f"nothing to be blended with, {fade}"
+        elif name == "resolution" and not self.origin((*phase, name)):
+            return f"the resolution of data.{self.recipe.data.label}"
+        return ""
 
     def partner(self) -> str:
         generator = self.recipe.generator

@@ -68,7 +68,7 @@ def check_sizes(findings: Findings, data: list[Chosen[Any]], phases: list[tuple[
     if not data:
         return
     height, width = data[0].options.size
-    for index, phase in phases:
+    for index, phase in dict(phases).items():  # of one that stands for several, the largest
         if not phase.resolution:
             continue
         if phase.size[0] > height or phase.size[1] > width or phase.size[0] * width != phase.size[1] * height:

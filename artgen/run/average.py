@@ -15,7 +15,7 @@ from artgen.training import Generator, Size
 class Average:
     """An exponential moving average of a generator's weights (EMA), with a half-life in images.
 
-    The half-life is ramped in each phase, min(half_life, 0.1 x images shown in it), so that early pictures do not drag
+    The half-life is ramped at each size, min(half_life, 0.1 x images shown at it), so that early pictures do not drag
     the first noise along, nor a level that is blended in its first colours; differs from StyleGAN2-ADA, whose factor is
     0.05. Parameters are averaged, buffers copied.
     """
@@ -42,9 +42,9 @@ class Average:
         self._latest: list[Tensor] = [parameter.detach() for parameter in generator.parameters()]
         self._buffers = list(zip(self.network.buffers(), generator.buffers(), strict=True))
 
-    def update(self, batch_images: int, phase_images: int) -> None:
-        """Take one step towards the generator, after so many pictures shown in this phase."""
-        half_life = min(float(self.half_life_images), 0.1 * phase_images)
+    def update(self, batch_images: int, size_images: int) -> None:
+        """Take one step towards the generator, after so many pictures shown at this size."""
+        half_life = min(float(self.half_life_images), 0.1 * size_images)
         share_kept = 0.5 ** (batch_images / half_life) if half_life else 0.0
         torch._foreach_lerp_(self._averaged, self._latest, 1 - share_kept)
         for averaged, latest in self._buffers:

@@ -96,7 +96,13 @@ def prepare_data(recipe: Recipe, workshop: Workshop) -> Dataset:
 
 
 def build(
-    recipe: Recipe, dataset: Dataset, device: torch.device, precision: Precision, pieces: Sequence[int] = ()
+    recipe: Recipe,
+    dataset: Dataset,
+    device: torch.device,
+    precision: Precision,
+    pieces: Sequence[int] = (),
+    *,
+    compiled: bool = False,
 ) -> Job:
     """Build networks, losses and trainer, drawing weights as a function of the recipe's seed.
 
@@ -106,6 +112,7 @@ def build(
         device: Where the networks live.
         precision: What they compute in.
         pieces: In how many pieces the batch of each phase is taken, see `artgen.run.trial`; in one unless given.
+        compiled: Compile the networks.
 
     Raises:
         RecipeError: Parts that do not fit each other.
@@ -146,7 +153,7 @@ def build(
         )
     average = Average(generator, recipe.run.average_half_life_images)
     players = {"generator": generator} if critic is None else {"generator": generator, "critic": critic}
-    compilation = Compilation(players) if recipe.run.compile else None
+    compilation = Compilation(players) if compiled else None
     if compilation is not None:
         losses.around_penalties = compilation.paused
     phases = tuple(

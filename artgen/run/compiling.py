@@ -8,19 +8,30 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import nn
+
+from artgen.isolation import asked_to_stop
 
 log = logging.getLogger(__name__)
 
 
 def warm_up(device: torch.device) -> None:
     """Let torch load its compiler, which changes settings of the whole process, before anybody watches for that."""
-    with suppress(Exception):  # what is wrong with it is told when a network is compiled
+    try:
         torch.compile(torch.neg)(torch.zeros(1, device=device))
+    except Exception as error:  # what is wrong with it is told when a network is compiled
+        if stop := asked_to_stop(error):
+            raise stop from None
+
+
+def tell_failure(what: str, error: BaseException) -> None:
+    """Say once, in one line, that something runs uncompiled, and why."""
+    said = " ".join(str(error).split())[:200]
+    log.warning("torch.compile failed, and %s uncompiled: %s: %s", what, type(error).__name__, said)
 
 
 class Compilation:
@@ -41,16 +52,16 @@ class Compilation:
         if form == self.form:
             return
         self.form = form
-        self._uncompile()
         torch.compiler.reset()
         for name, network in self.networks.items():
-            # Before the method, for this object only; a copy of the network or its state knows nothing of it.
-            vars(network)["forward"] = self._compiled(name, network.forward)
+            # Where `Module.compile` keeps it too: a module calls it in place of itself, and no copy or state has it.
+            network._compiled_call_impl = self._compiled(name, network._call_impl)
 
     def forget(self) -> None:
         """Leave the networks uncompiled until the next `follow`."""
         self.form = None
-        self._uncompile()
+        for network in self.networks.values():
+            network._compiled_call_impl = None
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -64,22 +75,17 @@ class Compilation:
     def _compiled(self, name: str, eager: Callable[..., Any]) -> Callable[..., Any]:
         compiled = torch.compile(eager, dynamic=False)
 
-        def forward(*given: Any) -> Any:
+        def call(*given: Any, **named: Any) -> Any:
             if self.pausing or name in self.failed:
-                return eager(*given)
+                return eager(*given, **named)
             try:
-                return compiled(*given)
+                return compiled(*given, **named)
             except Exception as error:
+                if stop := asked_to_stop(error):
+                    raise stop from None
+                made = eager(*given, **named)  # what is wrong without compiling, too, is raised here
                 self.failed.add(name)
-                made = eager(*given)  # what is wrong without compiling, too, is raised here
-                said = " ".join(str(error).split())[:200]
-                log.warning(
-                    "torch.compile failed, and the %s runs uncompiled: %s: %s", name, type(error).__name__, said
-                )
+                tell_failure(f"the {name} runs", error)
                 return made
 
-        return forward
-
-    def _uncompile(self) -> None:
-        for network in self.networks.values():
-            vars(network).pop("forward", None)
+        return call

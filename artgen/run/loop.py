@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -71,8 +71,18 @@ def take_step(job: Job, phase: Phase, clock: Clock) -> tuple[Clock, dict[str, Te
         scalars = take_turns(job, phase.pieces, lambda piece: take_share(job, phase, clock, piece))
     count = phase.batch * job.trainer.batches_per_step
     clock = replace(clock, images=clock.images + count, steps=clock.steps + 1, phase_images=clock.phase_images + count)
-    job.average.update(count, clock.phase_images)
+    job.average.update(count, images_at_this_size(job.phases, clock))
     return clock, scalars
+
+
+def images_at_this_size(phases: Sequence[Phase], clock: Clock) -> int:
+    """How many pictures were shown since they last changed their size."""
+    images = clock.phase_images
+    for before in reversed(phases[: clock.phase]):
+        if before.size != phases[clock.phase].size:
+            break
+        images += before.images
+    return images
 
 
 def take_share(job: Job, phase: Phase, clock: Clock, piece: int = 0) -> dict[str, Tensor]:

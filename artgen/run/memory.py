@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from artgen.errors import ResourceError
+from artgen.errors import ArtgenError, ResourceError
 from artgen.recipe import Recipe
 from artgen.run.making import make
 from artgen.training import Phase, Size
@@ -21,7 +21,7 @@ if sys.platform != "win32":
     import resource
 
 _GROUPS, _OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
-_NOT_ON_META = (NotImplementedError, RuntimeError, TypeError, ValueError)
+_NOT_ON_META = (ArtgenError, NotImplementedError, RuntimeError, TypeError, ValueError)
 
 
 def there_bytes(device: torch.device) -> int | None:

@@ -61,12 +61,14 @@ class Needs:
         there_bytes: How much memory one process can have there; None where that cannot be known.
         pieces: In how many pieces the batch of each phase is taken, also of phases that are over.
         phases: Those that are not over.
+        compiled: Whether networks are compiled: the recipe asks for it, and it did not fail.
     """
 
     device: str
     there_bytes: int | None
     pieces: tuple[int, ...]
     phases: tuple[PhaseNeed, ...]
+    compiled: bool = False
 
     @property
     def seconds(self) -> float:

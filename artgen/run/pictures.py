@@ -54,10 +54,13 @@ def _one_latent(latent: LatentSpace, seed: int, purpose: str, index: int) -> Ten
 def settle(
     generator: Generator, seed: int, device: torch.device, precision: Precision, feed: Feed | None, size: Size
 ) -> Generator:
-    """A copy of an averaged generator whose batch-norm statistics are its own, over 10 batches of 64."""
+    """A copy of an averaged generator whose batch-norm statistics are its own, over 10 batches of 64 latents.
+
+    One that takes pictures has them over a batch of 64 of these, which has as many values as anybody could want.
+    """
 
     def batches() -> Iterator[Tensor | None]:
-        for i in range(_SETTLING_BATCHES):
+        for i in range(1 if generator.takes == "picture" else _SETTLING_BATCHES):
             yield given_for(generator, _BATCH, seed, f"settling {i}", device, feed, size, training=True)
 
     with torch.no_grad(), mixed(device, precision), drawing(seed, "settling"):

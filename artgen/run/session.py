@@ -145,10 +145,10 @@ def _sit(
     _tell_skipped(dataset)
     folder.note(data={"fingerprint": dataset.fingerprint, "pictures": len(dataset)} | dict(dataset.notes))
     needs = measure(recipe, dataset, device, precision, state.clock if state else None, _pieces(folder, recipe))
-    folder.note(pieces=needs.pieces)
+    folder.note(pieces=needs.pieces, compiled=needs.compiled)
     if needs.phases:
         show_needs(needs)
-    job = build(recipe, dataset, device, precision, needs.pieces)
+    job = build(recipe, dataset, device, precision, needs.pieces, compiled=needs.compiled)
     folder.note(takes=job.generator.takes)
     clock = state.clock if state else Clock(total_images=job.total_images)
     folder.resume(clock.images)
@@ -176,7 +176,8 @@ def _train_along(recipe: Recipe, out: Path, device: torch.device, workshop: Work
     if _figures_of_finished(folder) is not None:
         return
     state = _newest_state(folder, recipe, set_aside=False)
-    job = build(recipe, prepare_data(recipe, workshop), device, folder.info["precision"], _pieces(folder, recipe))
+    dataset, compiled = prepare_data(recipe, workshop), folder.info.get("compiled") is True
+    job = build(recipe, dataset, device, folder.info["precision"], _pieces(folder, recipe), compiled=compiled)
     with stop.deferred():
         clock = train(job, state, None, lambda: stop.wanted)
         if clock.images < job.total_images:
@@ -194,7 +195,7 @@ def try_recipe(recipe: Recipe, device: torch.device, workshop: Workshop) -> tupl
         dataset = prepare_data(recipe, workshop)
         _tell_skipped(dataset)
         needs = measure(recipe, dataset, device, precision)
-        job = build(recipe, dataset, device, precision, needs.pieces)
+        job = build(recipe, dataset, device, precision, needs.pieces, compiled=needs.compiled)
         job.begin(job.phases[0])
         try_metrics(job)
         _, scalars = take_step(job, job.phases[0], Clock(total_images=job.total_images))

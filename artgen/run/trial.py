@@ -18,11 +18,11 @@ import torch
 from artgen import distributed
 from artgen.data.dataset import Dataset
 from artgen.device import Precision, exhaustion
-from artgen.errors import ResourceError, StoppedError
+from artgen.errors import ArtgenError, ResourceError, StoppedError
 from artgen.isolation import restored
 from artgen.recipe import Recipe
 from artgen.run.build import Job, build, largest, schedule
-from artgen.run.compiling import warm_up
+from artgen.run.compiling import tell_failure, warm_up
 from artgen.run.loop import take_step
 from artgen.run.memory import forget_peak, gigabytes, least_bytes, peak_bytes, require, there_bytes
 from artgen.run.need import Needs, PhaseNeed
@@ -93,7 +93,8 @@ def measure(
             "a step of this recipe changes %s for the whole process; the plugin that does is one of %s",
             *(", ".join(changed), ", ".join(plugins)),
         )
-    return Needs(device.type, there_bytes(device), tuple(phase.pieces for phase in phases), tuple(needs))
+    pieces = tuple(phase.pieces for phase in phases)
+    return Needs(device.type, there_bytes(device), pieces, tuple(needs), trial.compiled)
 
 
 class _Trial:
@@ -103,6 +104,7 @@ class _Trial:
         self.recipe, self.dataset, self.device, self.precision = recipe, dataset, device, precision
         self.largest = largest(schedule(recipe))
         self.period = max((loss.options.every for loss in recipe.losses if loss.options.weight), default=1)
+        self.compiled = recipe.run.compile
         self.job: Job | None = None
 
     def forget(self) -> None:
@@ -127,6 +129,12 @@ class _Trial:
             except StoppedError:
                 raise
             except Exception as error:
+                if self.compiled and not isinstance(error, ArtgenError):
+                    # A network that cannot be compiled is eager by now: this came from its backward pass.
+                    tell_failure("the run goes on", error)
+                    self.compiled = False
+                    self.forget()
+                    continue
                 if not said:
                     raise
                 # Batch norm, say, has no use for a piece of one picture.
@@ -187,7 +195,7 @@ class _Trial:
         own clock stands near its end: a trainer may begin with less than it does later.
         """
         if self.job is None:
-            self.job = build(self.recipe, self.dataset, self.device, self.precision)
+            self.job = build(self.recipe, self.dataset, self.device, self.precision, compiled=self.compiled)
         job = self.job
         step_images = phase.batch * job.trainer.batches_per_step
         forget_peak(self.device)

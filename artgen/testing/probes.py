@@ -47,7 +47,9 @@ class Probe:
 class Asked(Losses):
     """Losses that are always asked, whatever is there."""
 
-    def __call__(self, side: Side, outputs: Outputs, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(
+        self, side: Side, outputs: Outputs, step: int, *, partial: bool = False
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """As `Losses`, without a look at the fields."""
         asked = Losses({label: replace(term, needs={}) for label, term in self.terms.items()})
         return asked(side, outputs, step)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from artgen.training import Batch, Clock, Form, Outputs, Parts, Phase
+from artgen.training import Batch, Clock, Form, Outputs, Parts, Phase, moves
 from artgen_adversarial import TrainerOptions
 
 
@@ -30,8 +30,8 @@ class AdversarialTrainer:
         self.phase: Phase | None = None
 
     def begin(self, phase: Phase) -> None:
-        begun = self.phase is not None and self._moves(self.generator_optimizer, self.generator)
-        begun = begun and self._moves(self.critic_optimizer, self.critic)
+        begun = self.phase is not None and moves(self.generator_optimizer, self.generator)
+        begun = begun and moves(self.critic_optimizer, self.critic)
         changed = self.phase is not None and self.phase.index != phase.index
         fresh = not begun or (self.options.reset_optimizers and changed)
         self.phase = phase
@@ -104,11 +104,6 @@ class AdversarialTrainer:
         for optimizer, rate in zip((self.generator_optimizer, self.critic_optimizer), self.rates, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = rate * factor
-
-    def _moves(self, optimizer: torch.optim.Optimizer, network: torch.nn.Module) -> bool:
-        """Whether these are still the parameters that the optimizer moves: a phase may replace some, or add more."""
-        moved, there = optimizer.param_groups[0]["params"], list(network.parameters())
-        return len(moved) == len(there) and all(a is b for a, b in zip(moved, there, strict=True))
 
     def _adam(self, network: torch.nn.Module, rate: float) -> torch.optim.Adam:
         return torch.optim.Adam(network.parameters(), lr=rate, betas=self.options.betas, fused=True)

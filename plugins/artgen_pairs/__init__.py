@@ -17,8 +17,8 @@ class PairOptions(DataOptions):
     path: FilePath = Field(min_length=1)
     """The folder that holds them."""
     labels: bool = False
-    """The source is a map of labels: shrink it by nearest neighbour and never blend colours. Class numbers in place of
-    colours, as grey files have them, get those of PASCAL VOC."""
+    """The source is a map of labels: shrink it by nearest neighbour and never blend colours. In `pairs`, class numbers
+    in place of colours, as grey files have them, get those of PASCAL VOC."""
     crop: Literal["center", "top", "smart", "pad"] = "center"
     """What is kept of a pair of another shape: its middle; its upper end; the part where the target has the most edges;
     or all of it, with its border repeated outwards."""

@@ -57,7 +57,7 @@ def likeness(pictures: Tensor, real: Tensor) -> dict[str, float]:
     """
     chunks = zip(torch.split(pictures, PICTURES), torch.split(real, PICTURES), strict=True)
     figures = [torch.stack(_each(x.float() / 255, y.float() / 255)) for x, y in chunks]  # (3, n)
-    l1, psnr, structural = torch.cat(figures, dim=1).double().mean(dim=1).tolist()
+    l1, psnr, structural = torch.cat(figures, dim=1).cpu().double().mean(dim=1).tolist()
     return {"l1": l1, "psnr": psnr, "ssim": structural}
 
 

@@ -36,7 +36,8 @@ class GeneratorOptions(Options):
     """Drop values, and normalise by the batch at hand, also when pictures are made, as the paper does. Then a picture
     varies with the seed and with the company it is made in."""
     keep_lightness: bool = False
-    """Colouring: make only the colour (a and b of CIE Lab), and keep the lightness of the source."""
+    """Colouring: make only the colour (a and b of CIE Lab), and keep the lightness of the source. A colour that no
+    screen can show in that lightness is clipped, and lightness with it."""
 
 
 class CriticOptions(Options):

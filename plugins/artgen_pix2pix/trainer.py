@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from artgen import RecipeError
-from artgen.training import Batch, Clock, Form, LossTerm, Outputs, Parts, Phase
+from artgen.training import Batch, Clock, Form, LossTerm, Outputs, Parts, Phase, moves
 from artgen_pix2pix import TrainerOptions
 
 _WITHOUT_CRITIC = {"source", "target", "made", "features"}
@@ -46,9 +46,9 @@ class PairedTrainer:
 
     def begin(self, phase: Phase) -> None:
         begun, self.phase = self.phase is not None, phase
-        if not (begun and _moves(self.generator_optimizer, self.generator)):
+        if not (begun and moves(self.generator_optimizer, self.generator)):
             self.generator_optimizer = self._adam(self.generator)
-        if not (begun and _moves(self.critic_optimizer, self.critic)):
+        if not (begun and moves(self.critic_optimizer, self.critic)):
             self.critic_optimizer = self._adam(self.critic)
 
     def step(self, batch: Batch, clock: Clock) -> dict[str, Tensor]:
@@ -96,7 +96,7 @@ class PairedTrainer:
 
     def _learn_alone(self, pairs: Outputs, clock: Clock) -> dict[str, Tensor]:
         """The generator without a critic, whose terms find no scores here (the way of DeOldify's NoGAN)."""
-        loss, terms = self.losses("generator", pairs, clock.steps)
+        loss, terms = self.losses("generator", pairs, clock.steps, partial=True)
         return terms | {"generator/gradient_norm": self.update(self.generator_optimizer, loss)}
 
     def _seen(self, source: Tensor, picture: Tensor) -> Tensor:
@@ -134,10 +134,4 @@ class PairedTrainer:
 
 def _judges_alone(term: LossTerm) -> bool:
     """Whether a loss teaches the generator without a critic."""
-    return set(term.needs.get("generator", ("critic",))) <= _WITHOUT_CRITIC
-
-
-def _moves(optimizer: torch.optim.Optimizer, network: nn.Module) -> bool:
-    """Whether these are still the parameters that the optimizer moves: a phase may replace some, or add more."""
-    moved, there = optimizer.param_groups[0]["params"], list(network.parameters())
-    return len(moved) == len(there) and all(a is b for a, b in zip(moved, there, strict=True))
+    return term.weight > 0 and set(term.needs.get("generator", ("critic",))) <= _WITHOUT_CRITIC

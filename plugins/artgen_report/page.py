@@ -7,6 +7,7 @@ own security policy allows neither scripts nor any address but `data:`.
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 import tomllib
@@ -184,7 +185,8 @@ def _sizes(recipe: dict[str, Any]) -> Sizes:
     found, images = [], 0.0
     for phase in phases if isinstance(phases, list) else []:
         if isinstance(phase, dict):
-            images += finite(phase.get("images")) or 0
+            batch = max(1.0, finite(phase.get("batch")) or 1)
+            images += math.ceil((finite(phase.get("images")) or 0) / batch) * batch  # a run shows whole batches
             side = phase.get("resolution")
             found.append(
                 (

@@ -123,7 +123,7 @@ def test_a_run_that_has_just_begun_has_a_report(folder):
     assert headings(tree) == ["Pictures", "Sessions", "Made with", "Recipe"]
 
 
-GROWING = RECIPE.replace("images = 600", "images = 600\nresolution = 16").replace(
+GROWING = RECIPE.replace("images = 600", "images = 660\nresolution = 16").replace(
     "images = 400", "images = 400\nresolution = [24, 32]"
 )
 

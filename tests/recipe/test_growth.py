@@ -89,6 +89,26 @@ def test_levels_double(first, doublings):
     assert all(after == (2 * before[0], 2 * before[1]) for before, after in pairwise(growth.sizes))
 
 
+def test_a_size_that_is_there_is_not_blended_in_again(load):
+    one = "[[phase]]\nfrom = 8\nto = {}\nimages = 4\nbatch = 4\nfade = 0.5\n"
+    schedule = (
+        one.format(16)
+        + one.replace("from = 8", "from = 16").format(32)
+        + one.replace("from = 8", "from = 64").format(64)
+    )
+    fades = [(size[0], fade) for size, _, _, fade, _ in told(load(schedule))]
+    assert fades == [(8, 0), (16, 0.5), (16, 0), (32, 0.5), (64, 0.5)]
+
+
+@pytest.mark.parametrize("change", ["phase.0.steps=5", "phase.0.resolution=16", "phase.0.images.1=50"])
+def test_a_remedy_proposes_nothing_that_would_be_refused(load, change):
+    with pytest.raises(RecipeError) as caught:
+        load(GROWN, change)
+    [fault] = caught.value.faults
+    proposed = fault.remedy.partition("--set '")[2].rpartition("'")[0]
+    assert told(load(GROWN, proposed)) == told(load(GROWN))
+
+
 def test_set_takes_the_short_form(load):
     recipe = load(GROWN, "phase=[{from=32, to=64, images=5, batch=1}]")
     assert [size for size, *_ in told(recipe)] == [(32, 32), (64, 64)]
@@ -105,6 +125,8 @@ def test_every_value_says_where_it_came_from(tmp_path):
     assert origins["images"].endswith(f"recipe.toml:{line + 3}")
     assert origins["resolution"] == f"from ... to, {tmp_path / 'recipe.toml'}:{line + 2}"
     assert origins["learning_rate_factor"].startswith("default")
+    first = {one.key[-1]: one.origin for one in traced(recipe, layer, plugins) if one.table == ("phase", 0) and one.key}
+    assert first["fade"].startswith("nothing to be blended with, ")
 
 
 FAULTS = {
@@ -120,7 +142,10 @@ FAULTS = {
     "no end": ("to = 64\n", "", "to", "the key 'to' is required and missing", ""),
     "no beginning": ("from = 8\n", "", "from", "the key 'from' is required and missing", ""),
     "misspelt": ("fade = 0.5", "fad = 0.5", "fad", "unknown key 'fad'", "'fade'"),
-    "both ways": ("batch = 4", "batch = 4\nresolution = 64", "resolution", "unknown key 'resolution'", ""),
+    "both ways": (
+        "batch = 4", "batch = 4\nresolution = 64", "resolution", "with `from` and `to` has no `resolution`", "Take it",
+    ),
+    "steps": ("batch = 4", "batch = 4\nsteps = 9", "steps", "with `from` and `to` has no `steps`", "Write `images`"),
     "larger than the data": ("to = 64", "to = 128", "to", "128x128 px is no smaller copy of the data's 64x64 px", ""),
 }  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from artgen.data.dataset import Workshop
 from artgen.recipe import load_recipe
 from artgen.run.average import Average, settled
 from artgen.run.build import build, prepare_data
-from artgen.run.loop import take_step
+from artgen.run.loop import images_at_this_size, take_step
 from artgen.training import Clock, Generator, Size
 from tests.families.drive import RECIPES, families
 
@@ -52,7 +53,7 @@ def test_it_equals_the_formula_with_a_ramped_half_life():
         torch.testing.assert_close(p.double(), expected[name], atol=1e-5, rtol=1e-5)
 
 
-def test_a_new_phase_ramps_anew():
+def test_a_new_size_ramps_anew():
     """A level that is blended in begins with the colours that it has now, not with those of its first weights."""
     generator = Toy()
     average = Average(generator, half_life_images=1000)
@@ -62,12 +63,15 @@ def test_a_new_phase_ramps_anew():
     torch.testing.assert_close(average.network.linear.weight, generator.linear.weight, atol=5e-3, rtol=0)
 
 
-def test_the_loop_tells_it_how_long_the_phase_has_lasted(tmp_path):
+def test_the_loop_tells_it_how_many_pictures_were_shown_at_this_size(tmp_path):
     (tmp_path / "toy.toml").write_text(RECIPES["growing"])
     recipe = load_recipe(tmp_path / "toy.toml", plugins=families())
     dataset = prepare_data(recipe, Workshop(tmp_path, lambda *_: nullcontext(lambda _: None), 1))
     job = build(recipe, dataset, torch.device("cpu"), "fp32")
     second = job.phases[1]
+    assert images_at_this_size(job.phases, Clock(30, 7, 1, 6)) == 6
+    same = (job.phases[0], replace(job.phases[0], index=1), replace(second, index=2))
+    assert images_at_this_size(same, Clock(30, 7, 1, 6)) == job.phases[0].images + 6  # only the batch has changed
     job.begin(second)
     with torch.no_grad():
         for parameter in job.average.network.parameters():

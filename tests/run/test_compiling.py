@@ -12,10 +12,13 @@ from torch._dynamo.testing import CompileCounter
 
 from artgen.data.dataset import Workshop
 from artgen.device import choose_device
+from artgen.errors import StoppedError
 from artgen.recipe import load_recipe
 from artgen.run.build import build, prepare_data
+from artgen.run.compiling import Compilation, warm_up
 from artgen.run.loop import take_step
 from artgen.run.trial import measure
+from artgen.run.update import GuardedUpdate
 from artgen.training import Clock
 from tests.families.drive import RECIPES, families
 
@@ -58,7 +61,7 @@ def prepared(tmp_path):
 @pytest.fixture
 def job(prepared):
     """`job(family, compile)`: ready to begin."""
-    return lambda family, compiled="true": build(*prepared(family, compiled), CPU, "fp32")
+    return lambda family, compiled="true": build(*prepared(family, compiled), CPU, "fp32", compiled=compiled == "true")
 
 
 @pytest.fixture
@@ -144,11 +147,66 @@ def test_a_copy_and_a_state_know_nothing_of_it(job, backend):
     compiled = job("growing")
     compiled.begin(compiled.phases[0])
     take_step(compiled, compiled.phases[0], Clock(total_images=compiled.total_images))
-    assert "forward" in vars(compiled.generator)
-    assert "forward" not in vars(compiled.average.network)
-    assert not any("forward" in key for key in compiled.generator.state_dict())
+    z = compiled.generator.latent.draw(2)
+    copied = copy.deepcopy(compiled.generator)
+    with torch.no_grad():
+        for parameter in copied.parameters():
+            parameter.zero_()
+    assert not copied(z).any()  # its own weights, not those of the network it is a copy of
+    assert compiled.generator(z).any()
+    assert compiled.generator._compiled_call_impl is not None
+    assert copied._compiled_call_impl is None
+    assert compiled.average.network._compiled_call_impl is None
     compiled.begin(compiled.phases[1])
-    assert "forward" not in vars(compiled.generator)
+    assert compiled.generator._compiled_call_impl is None
+
+
+def test_arguments_have_names(backend):
+    class Named(torch.nn.Module):
+        def forward(self, x, *, times):
+            return x * times
+
+    backend("eager")
+    network = Named()
+    Compilation({"named": network}).follow("a form")
+    assert network(torch.ones(1), times=3) == 3
+
+
+@pytest.mark.parametrize("compiling", [lambda job: trained(job("growing")), lambda job: warm_up(CPU)])
+def test_who_stops_a_run_while_it_compiles_is_heard(job, backend, compiling):
+    def interrupted(graph, inputs):
+        raise StoppedError("interrupted", signal_number=2)
+
+    backend(interrupted)
+    with pytest.raises(StoppedError):
+        compiling(job)
+
+
+def test_a_backward_pass_that_cannot_be_compiled_is_found_by_the_trial(prepared, backend, monkeypatch, caplog):
+    backend("eager")
+    recipe, dataset = prepared("growing", "true")
+    original = GuardedUpdate.__call__
+
+    def update(self, optimizer, loss, **more):
+        if builds[-1]:  # compiled
+            raise RuntimeError("no kernel for this gradient")
+        return original(self, optimizer, loss, **more)
+
+    builds = []
+
+    def noted(*arguments, compiled=False):
+        builds.append(compiled)
+        return build(*arguments, compiled=compiled)
+
+    monkeypatch.setattr(GuardedUpdate, "__call__", update)
+    monkeypatch.setattr("artgen.run.trial.build", noted)
+    needs = measure(recipe, dataset, CPU, "fp32")
+    assert builds == [True, False]
+    assert not needs.compiled
+    assert len(needs.phases) == 2
+    [told] = [record.message for record in caplog.records if "torch.compile failed" in record.message]
+    assert "the run goes on uncompiled" in told
+    assert "no kernel for this gradient" in told
 
 
 def test_the_time_that_is_told_leaves_out_compiling(prepared, backend, monkeypatch):
