@@ -221,6 +221,13 @@ def encode_png(picture: Picture, note: str = "") -> bytes:
     return file.getvalue()
 
 
+def with_alpha(picture: Picture, alpha: Alpha) -> Picture:
+    """A picture (H, W, 4) uint8 that gives back this one, (H, W, 3), where it is laid over white; alpha is (H, W)."""
+    share, paper = alpha[..., None] / 255, np.array(ALPHA_OVER)
+    colours = np.divide(picture - paper * (1 - share), share, out=np.full(picture.shape, 255.0), where=share > 0)
+    return np.dstack([colours.round().clip(0, 255).astype(np.uint8), alpha])
+
+
 def note_in(path: str | Path) -> str:
     """The note that `encode_png` left in a PNG file, or nothing."""
     try:

@@ -120,7 +120,10 @@ def _looked_through(folder: str) -> Scan:
     try:
         scan = look_through(folder)
     except DataError as error:
-        remedy = "Put pictures and what they are made from into two folders, or name those by `source` and `target`."
+        remedy = (
+            "Put pictures and what they are made from into two folders, and name the one that holds both with --data; "
+            "`source` and `target` say what the two are called."
+        )
         raise DataError(error.cause, place=error.place, remedy=remedy) from error
     scan.passed_over = [Skipped(_named(scan, name), reason) for name, reason in scan.passed_over]
     return scan

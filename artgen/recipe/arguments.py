@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tomllib
 from typing import Any
 
-from artgen.components import DataOptions
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from artgen.components import DataOptions, Options
 from artgen.errors import Fault, PluginError
 from artgen.plugins import Plugins
 from artgen.recipe.inline import inline
@@ -87,35 +91,68 @@ def into_an_array(layer: Layer, over: Layer) -> list[Fault]:
     del over.values["phase"]
     source = over.place(()).source
     whole = inline(changed)
-    remedy = f"Write it whole: --set 'phase={whole}'." if len(whole) <= 200 else "Write all phases, in a recipe."
+    fits = len(whole) <= 200 and all(_can_be_read(phase) for phase in changed)
+    remedy = f"Write it whole: --set 'phase={whole}'." if fits else "Write all phases, in a recipe."
     return [source.fault(("phase",), "E-set", cause, remedy, expected="an array of tables", found="a table")]
 
 
+def _options_of(phase: dict[str, Any]) -> type[Options]:
+    """What a `[[phase]]` is read as, by what it says."""
+    return GrowthOptions if "from" in phase or "to" in phase else PhaseOptions
+
+
 def _keys_of(phase: dict[str, Any]) -> list[str]:
-    """What a `[[phase]]` may say, by what it says."""
-    options = GrowthOptions if "from" in phase or "to" in phase else PhaseOptions
-    return [field.alias or name for name, field in options.model_fields.items()]
+    return [field.alias or name for name, field in _options_of(phase).model_fields.items()]
 
 
-def read_data(layer: Layer, data: str, plugins: Plugins) -> tuple[Layer, list[Fault]]:
-    """The layer of `--data`: the `path` of the recipe's data component, or a folder of the same size in its place."""
-    tables = layer.values.get("data")
+def _can_be_read(phase: dict[str, Any]) -> bool:
+    try:
+        _options_of(phase).model_validate_json(json.dumps(phase))
+    except ValidationError:
+        return False
+    return True
+
+
+def read_data(layer: Layer, data: str, plugins: Plugins, before: Any = None) -> tuple[Layer, list[Fault]]:
+    """The layer of `--data`: the `path` of the recipe's data component, or a folder of the same size in its place.
+
+    Args:
+        layer: The recipe with every `--set`.
+        data: The argument.
+        plugins: Where the component is looked up.
+        before: The tables of its data before any `--set`. One that only names the folder (`data.folder.resolution=32`)
+            says something of what is to take their place: the rest stays as it was.
+    """
     source = Source("--data", data, os.getcwd())  # noqa: PTH109  # as text
     if len(data) > MAX_LENGTH:
         return Layer({}, unknown={("data",)}), [source.fault((), "E-limit", "this is too long", "Name a folder.")]
-    label, table = next(iter(tables.items())) if isinstance(tables, dict) and len(tables) == 1 else ("folder", {})
-    table = table if isinstance(table, dict) else {}
-    try:
-        fields = plugins.component("data", str(table.get("use", label))).options.model_fields
-    except PluginError:
-        fields = {}
+    label, table, fields = _data_table(layer.values.get("data"), plugins)
+    was, table_before, fields_before = _data_table(before, plugins)
+    if label == "folder" != was and "path" not in fields_before:
+        kept = {name: value for name, value in _shared(table_before, fields_before).items() if name not in table}
+        return cleaned({"data": {label: {"path": data, **kept}}}, source)
     if "path" in fields:
         return cleaned({"data": {label: {"path": data}}}, source)
-    defaults = {name: field.default for name, field in fields.items() if not field.is_required()}
-    kept = {name: (defaults | table)[name] for name in DataOptions.model_fields if name in defaults | table}
+    kept = _shared(table, fields)
     over, faults = cleaned({"data": {"folder": {"path": data, **kept}}}, source)
     origins: dict[Key, Origin] = {
         ("data", "folder", name): layer.place(("data", label, name)) for name in kept if name in table
     }
     over.origins |= origins
     return over, faults
+
+
+def _data_table(tables: Any, plugins: Plugins) -> tuple[str, dict[str, Any], dict[str, FieldInfo]]:
+    """The one table of a recipe's data: its label, its keys, and the fields of its component."""
+    label, table = next(iter(tables.items())) if isinstance(tables, dict) and len(tables) == 1 else ("folder", {})
+    table = table if isinstance(table, dict) else {}
+    try:
+        return label, table, plugins.component("data", str(table.get("use", label))).options.model_fields
+    except PluginError:
+        return label, table, {}
+
+
+def _shared(table: dict[str, Any], fields: dict[str, FieldInfo]) -> dict[str, Any]:
+    """What any data set has, as a table or its defaults say it."""
+    defaults = {name: field.default for name, field in fields.items() if not field.is_required()}
+    return {name: (defaults | table)[name] for name in DataOptions.model_fields if name in defaults | table}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, get_args
 
@@ -69,13 +70,14 @@ def load_traced(
     plugins = plugins or load_plugins()
     path = find_recipe(recipe)
     layer, faults = _Extending(device, {} if files is None else files).resolve(path, (), ())
+    written = deepcopy(layer.values.get("data"))
     for argument in overrides:
         over, more = read_override(argument)
         more += into_an_array(layer, over)
         layer.lay(over)
         faults += more
     if data is not None:
-        over, more = read_data(layer, str(data), plugins)
+        over, more = read_data(layer, str(data), plugins, written)
         layer.lay(over)
         faults += more
     return checked_recipe(layer, plugins, path, faults), layer

@@ -30,7 +30,8 @@ def warm_up(device: torch.device) -> None:
 
 def tell_failure(what: str, error: BaseException) -> None:
     """Say once, in one line, that something runs uncompiled, and why."""
-    said = " ".join(str(error).split())[:200]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = " ".join(lines[:2])[:160]  # what follows is advice of torch's
     log.warning("torch.compile failed, and %s uncompiled: %s: %s", what, type(error).__name__, said)
 
 

@@ -95,6 +95,7 @@ class Needs:
         held = "" if memory is None or there is None else f"{gigabytes(memory)} of {gigabytes(there)} GB memory and "
         rate = sum(phase.images for phase in self.phases) / max(self.seconds, 1e-9)
         unknown = "" if held else "; how much memory cannot be measured there"
+        unknown += "; compiling takes minutes more" * self.compiled
         return f"needs about {held}{_time(self.seconds)} on {self.device} ({_rate(rate)} images a second){unknown}"
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from artgen import files
-from artgen.data.images import Picture, encode_png, note_in, read_with_alpha, resize, shown
+from artgen.data.images import Picture, encode_png, note_in, read_with_alpha, resize, shown, with_alpha
 from artgen.data.pixels import to_float, to_uint8
 from artgen.data.scan import look_through
 from artgen.device import exhaustion, mixed
@@ -168,7 +168,7 @@ class Translator:
                 made = self.translate(picture, task.input.name)
         except ResourceError as error:  # others may be smaller
             raise DataError(error.cause, place=error.place, remedy=error.remedy) from error
-        content = encode_png(made if alpha is None else np.dstack([made, alpha]), self._note(task.input))
+        content = encode_png(made if alpha is None else with_alpha(made, alpha), self._note(task.input))
         with files.disk_trouble(task.output, "the picture cannot be written"):
             files.make_folder(task.output.parent)
             with files.replacing(task.output) as temporary:

@@ -86,15 +86,16 @@ def measure(
                 phases[phase.index] = need.phase
                 whole = replace(need.phase, batch=recipe.phases[phase.index].batch)
                 needs.append(replace(need, phase=whole, step_images=need.step_images * processes))
+        compiled = trial.compiled and not (trial.job and trial.job.compilation and trial.job.compilation.failed)
         trial.forget()
-    if changed:
+    if changed and not recipe.run.compile:  # torch's compiler changes some by itself
         plugins = dict.fromkeys(one.component.plugin for several in recipe.chosen().values() for one in several)
         log.warning(
             "a step of this recipe changes %s for the whole process; the plugin that does is one of %s",
             *(", ".join(changed), ", ".join(plugins)),
         )
     pieces = tuple(phase.pieces for phase in phases)
-    return Needs(device.type, there_bytes(device), pieces, tuple(needs), trial.compiled)
+    return Needs(device.type, there_bytes(device), pieces, tuple(needs), compiled)
 
 
 class _Trial:

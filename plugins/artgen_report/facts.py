@@ -33,6 +33,16 @@ _MEANINGS = {
         "Share of made pictures that lie closer to a training picture than 95 % of the training pictures lie to one "
         "another; far above 0.05, pictures were learnt by heart.",
     ),
+    "paired/l#": (
+        _LOWER,
+        "Mean absolute difference of each made picture from the true one, from 0 to 1; worth something where it is "
+        "below that of the source. Of held-out pictures, where the recipe holds some out.",
+    ),
+    "paired/psnr": ("higher is better", "The same as a peak signal-to-noise ratio, in dB."),
+    "paired/ssim": ("higher is better", "Structural similarity of made and true picture; 1 means equal."),
+    "paired/source_l#": ("", "The difference of the source as it is: what doing nothing would come to."),
+    "paired/source_psnr": ("", "Likewise."),
+    "paired/source_ssim": ("", "Likewise."),
     "kid/kid": (
         _LOWER,
         "Kernel inception distance, times 1000, between features of made and of training pictures; "

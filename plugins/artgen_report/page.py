@@ -34,6 +34,15 @@ _PREVIEW = re.compile(r"images-(\d{1,15})\.png")
 _CHECKED = ' checked="checked"'
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
+_METRIC_SHEETS = {
+    "nearest": (
+        "Nearest training pictures",
+        "Made pictures, each with the training picture nearest to it on its right; the nearest pairs come first. Pairs "
+        "that look the same mean copies.",
+    ),
+    "paired": ("Source, made and true pictures", "Source, made and true picture, as they were measured."),
+}
+
 Sheet = tuple[str, str, Path]
 """A short label and a caption, both HTML, and the file."""
 
@@ -134,15 +143,12 @@ def _pictures(folder: RunFolder, sizes: Sizes) -> str:
 def _quality(folder: RunFolder, newest: dict[str, Any], metrics: dict[str, str]) -> str:
     figures = _figures(folder.path / "figures.json")
     table = figures_table(figures or newest, metrics) if figures or newest else ""
-    sheet = inline(folder.path / "samples" / "nearest.png", *_SHEET)
-    picture = (
-        f'<figure class="sheet">{_image(sheet, "Nearest training pictures")}<figcaption>Made pictures, each '
-        "with the training picture nearest to it on its right; the nearest pairs come first. Pairs that look the same "
-        "mean copies.</figcaption></figure>"
-        if sheet
-        else ""
+    sheets = "".join(
+        f'<figure class="sheet">{_image(sheet, label)}<figcaption>{caption}</figcaption></figure>'
+        for name, (label, caption) in _METRIC_SHEETS.items()
+        if (sheet := inline(folder.path / "samples" / f"{name}.png", *_SHEET))
     )
-    return _section("Figures" if figures else "Figures so far", table + picture) if table or picture else ""
+    return _section("Figures" if figures else "Figures so far", table + sheets) if table or sheets else ""
 
 
 def _recipe(recipe_toml: str) -> str:

@@ -26,6 +26,7 @@ from artgen.data.images import (
     read_with_alpha,
     resize,
     shown,
+    with_alpha,
     write_png,
 )
 from artgen.errors import DataError
@@ -490,3 +491,19 @@ def test_write_png_is_whole_or_nothing(tmp_path, monkeypatch):
         write_png(path, noise(seed=1))
     assert np.array_equal(read(path), picture)
     assert not list(tmp_path.glob(f"{TEMPORARY}*"))
+
+
+def test_a_picture_with_alpha_gives_itself_back_over_white():
+    """Whatever its alpha: soft edges keep their colours and get no halo."""
+    draw = np.random.default_rng(0)
+    alpha = draw.integers(0, 256, (24, 24), np.uint8)
+    alpha[0], alpha[1] = 0, 255
+    straight = draw.integers(0, 256, (24, 24, 3)).astype(np.float64)
+    share = alpha[..., None] / 255
+    over_white = (straight * share + 255 * (1 - share)).round().astype(np.uint8)
+    made = with_alpha(over_white, alpha)
+    assert np.array_equal(made[..., 3], alpha)
+    again = made[..., :3] * share + 255 * (1 - share)
+    assert np.abs(again - over_white).max() <= 0.51
+    assert np.array_equal(made[1, :, :3], over_white[1])
+    assert (made[0, :, :3] == 255).all()

@@ -140,6 +140,18 @@ def test_of_a_run_that_grows_each_sheet_tells_its_size(tmp_path):
     ]
 
 
+def test_pairs_are_shown_with_what_their_figures_mean(tmp_path):
+    recipe = RECIPE.replace("[metrics.nearest]", "[metrics.likeness]\nuse = 'paired'")
+    with RunFolder.open(tmp_path / "run", recipe, "fingerprint", description=DESCRIPTION) as folder:
+        trained(folder)
+        folder.store("samples/paired.png", png())
+        folder.store("figures.json", b'{"likeness/l1": 0.03, "likeness/psnr": 26.5, "likeness/source_l1": 0.05}')
+        tree = parsed(page.build(folder))
+    assert "Source, made and true picture" in said(tree)
+    assert "below that of the source" in said(tree)
+    assert "higher is better" in said(tree)
+
+
 @pytest.mark.parametrize("phase", ["3", "[3]", "[{resolution = [1, 2]}, {images = 'many', resolution = HOSTILE}]"])
 def test_a_schedule_that_makes_no_sense_stops_no_report(tmp_path, phase):
     recipe = RECIPE[: RECIPE.index("[losses")] + "phase = " + phase.replace("HOSTILE", '"<script>"')

@@ -273,3 +273,14 @@ def test_extends_knows_the_home_folder(load, tmp_path, monkeypatch):
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "base.toml").write_text(RECIPE)
     assert load("extends = '~/base.toml'\nseed = 9\n").seed == 9
+
+
+@pytest.mark.parametrize("name", ["folder", "painted"])
+def test_a_size_beside_data_leaves_the_rest_as_it_was(tmp_path, name):
+    """`--set data.folder.resolution` says something of the folder that `--data` puts in, not that all else is gone."""
+    recipe = RECIPE.replace("resolution = [32, 24]", "resolution = [32, 24]\nmirror = true\njitter_px = 3")
+    (tmp_path / "recipe.toml").write_text(recipe.replace("resolution = [16, 12]", "resolution = [8, 8]"))
+    overrides = [f"data.{name}.resolution=[16, 16]"]
+    loaded = load_recipe(tmp_path / "recipe.toml", overrides=overrides, data="pictures", plugins=toys())
+    options = loaded.data.options
+    assert (loaded.data.label, options.resolution, options.mirror, options.jitter_px) == ("folder", (16, 16), True, 3)

@@ -142,6 +142,18 @@ def test_where_it_fails_the_run_goes_on_uncompiled_and_says_so_once(job, backend
     assert all(torch.equal(plain[name][key], state[key]) for name, state in weights.items() for key in state)
 
 
+def test_a_failure_in_the_trial_is_for_the_whole_run(prepared, backend, caplog):
+    def broken(graph, inputs):
+        raise RuntimeError("no C++ compiler here\n\nSet TORCH_THIS=1 and read that")
+
+    backend(broken)
+    needs = measure(*prepared("growing", "true"), CPU, "fp32")
+    assert not needs.compiled
+    told = [record.message for record in caplog.records if "torch.compile failed" in record.message]
+    assert len(told) == 2  # one for each network, and none for the run that follows
+    assert not any("TORCH_THIS" in line for line in told)
+
+
 def test_a_copy_and_a_state_know_nothing_of_it(job, backend):
     backend("eager")
     compiled = job("growing")
@@ -222,6 +234,8 @@ def test_the_time_that_is_told_leaves_out_compiling(prepared, backend, monkeypat
     monkeypatch.setattr("artgen.run.trial.take_step", noted)
     needs = measure(recipe, dataset, CPU, "fp32")
     assert len(needs.phases) == 2
+    assert needs.compiled
+    assert "compiling takes minutes more" in str(needs)
     for index in (0, 1):
         steps = [images for phase, images in taken if phase == index]
         assert steps[-1] in steps[:-1]
