@@ -51,7 +51,6 @@ batch = {batch}
 fade = 0.5
 [run]
 precision = "{precision}"
-compile = {compile}
 """
 R1_EVERY, R1_WEIGHT = 16, 1.0
 
@@ -60,10 +59,11 @@ def job_of(given: argparse.Namespace, compiled: bool) -> Job:
     levels = f"from = {given.first}\nto = {given.to}" if given.generator == "pggan" else f"resolution = {given.to}"
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "benchmark.toml")
-        file.write_text(RECIPE.format(**vars(given) | {"levels": levels, "compile": str(compiled).lower()}))
+        file.write_text(RECIPE.format(**vars(given) | {"levels": levels}))
         recipe = load_recipe(str(file), device=given.device)
     pictures = np.random.default_rng(0).integers(0, 256, (1024, given.to, given.to, 3), np.uint8)
-    return build(recipe, Dataset(pictures, "benchmark"), torch.device(given.device), given.precision)
+    dataset = Dataset(pictures, "benchmark")
+    return build(recipe, dataset, torch.device(given.device), given.precision, compiled=compiled)
 
 
 def artgen_step(job: Job, phase: Phase, fade: bool) -> Step:
