@@ -1,7 +1,7 @@
 """Images a second of the pix2pix step (U-Net, PatchGAN, BCE and L1): artgen and a bare loop over the same networks.
 
-    python benchmarks/pix2pix_step.py [--size 256] [--batch 1] [--width 64] [--device cpu|cuda] [--precision bf16|fp32]
-                                      [--rounds 7] [--seconds 4]
+    python benchmarks/pix2pix_step.py [--size 256] [--batch 1] [--width 64] [--widest 512] [--device cpu|cuda]
+                                      [--precision bf16|fp32] [--rounds 7] [--seconds 4]
 
 The two take turns (A B A B ...), so a machine whose speed drifts treats them alike; what counts are the ratios within
 one run. Prints JSON, with the arithmetic of one image (forward passes counted by torch, 3 G + 8 D) for whoever knows
@@ -33,6 +33,7 @@ RECIPE = """
 resolution = {size}
 [generator.unet]
 width = {width}
+widest = {widest}
 [critic.patchgan]
 width = {width}
 [losses.non-saturating]
@@ -117,6 +118,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--width", type=int, default=64)
+    parser.add_argument("--widest", type=int, default=512)
     parser.add_argument("--precision", choices=["bf16", "fp32"], default="bf16")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--rounds", type=int, default=7)
