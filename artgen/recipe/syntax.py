@@ -259,7 +259,7 @@ def _in_quotes(name: str) -> str:
     decomposed = unicodedata.normalize("NFKD", name.translate(_LOOKALIKES))
     plain = re.sub(r"[^\w-]", "", decomposed)  # so without accents, invisible characters and quotes
     remedy = "A name with other letters than A-Z, a-z, 0-9, _ and - stands in quotes."
-    if not re.fullmatch(r"[\w-]+", plain, re.ASCII):
+    if not re.fullmatch(r"[\w-]+", plain, re.ASCII) or name.isascii():  # or the letter is in another name of the line
         return remedy
     other = next(letter for letter in name if not letter.isascii())
     letter = unicodedata.name(other, "another letter")

@@ -462,3 +462,10 @@ def test_a_mark_of_byte_order_is_no_character(faults):
 
 def test_the_bundled_recipes_are_the_ones_that_are_not_broken():
     assert all(load_recipe(name) for name in bundled_recipes())
+
+
+def test_an_invisible_letter_in_a_later_name_of_a_set_is_told(faults):
+    """Found by the fuzzer: the first name of the line has no such letter."""
+    [fault] = faults(GOOD, overrides=["phase=[{images\ufeff=5, batch=1}]"])
+    assert fault.code == "E-set"
+    assert "stands in quotes" in fault.remedy
