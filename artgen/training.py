@@ -24,6 +24,13 @@ Form = Tensor | tuple[Tensor, ...]
 
 Prior = Literal["gaussian", "sphere", "uniform"]
 
+Measured = tuple[tuple[Tensor, ...], ...]
+"""What a loss measures in pictures before it judges: for each region of `Outputs.regions` tensors that add up, so that
+those of the tiles of a picture have the sum that the whole picture has."""
+
+Region = Mapping[str, Tensor] | None
+"""How much of each position belongs to a region: layer of features -> (1 or N, 1, h, w) in 0..1; None: all of it."""
+
 
 class Size(NamedTuple):
     """Height and width in pixels."""
@@ -82,6 +89,12 @@ class Generator(Network):
     keeps_lightness: bool = False
     """Where `takes` is "picture": what is made has the lightness (CIE L*) of its source, but for colours that no screen
     can show. Then `artgen translate` makes the colours of a large picture from a small copy, and nothing is blurred."""
+
+    def start(self, batch: Batch) -> None:
+        """Take up what is to be repainted, where `takes` is "nothing": called once, before the first phase begins.
+
+        The batch holds all pictures of the data set, at the size of the first phase.
+        """
 
     def sample(self, given: Tensor | None) -> Tensor:
         """Pictures (N, 3, H, W) in [-1, 1]: the largest that `forward` gives."""
@@ -143,7 +156,23 @@ class Source(nn.Module):
 
 
 class Features(nn.Module):
-    """A frozen network whose activations measure likeness, not pixels."""
+    """A frozen network whose activations measure likeness, not pixels.
+
+    One that says nothing but `forward` serves metrics and perceptual losses. Style transfer needs the names of its
+    layers, and takes a picture that does not fit into memory in tiles if `strides` and `reach_px` are told too.
+    """
+
+    layers: tuple[str, ...] = ()
+    """The names of what `forward` returns."""
+    style_layers: tuple[str, ...] = ()
+    """Those that a loss compares styles in, unless its options name others."""
+    content_layers: tuple[str, ...] = ()
+    """Those that a loss compares contents in, likewise."""
+    strides: tuple[int, ...] = ()
+    """Pixels from one position to the next in each layer. The first position of every layer is at the first pixel, and
+    pictures that begin at a multiple of the largest stride have the positions of the whole picture."""
+    reach_px: int = 0
+    """How far outside of its stride's square an activation of any layer looks, at most, in pixels."""
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
         """Activations (N, C, h, w), shallow to deep, of pictures (N, 3, H, W) in [-1, 1]."""
@@ -155,6 +184,68 @@ class Features(nn.Module):
         return deepest.mean(dim=(2, 3))
 
 
+@dataclass(frozen=True, eq=False)
+class Style:
+    """A picture whose hand is wanted.
+
+    Args:
+        picture: (1, 3, h, w) in [-1, 1], of a size of its own.
+        weight: Its share among the styles of one region.
+        where: Where on the canvas it is wanted, (1, 1, H, W) in 0..1; None: everywhere.
+        part: Which part of it is meant, (1, 1, h, w) in 0..1; None: all of it.
+    """
+
+    picture: Tensor
+    weight: float = 1.0
+    where: Tensor | None = None
+    part: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Wanted:
+    """A style as a loss sees it: what the loss itself measured in its picture, `measured[loss]`, and what for.
+
+    Args:
+        weight: Share of this style in its region; the shares of a region sum to 1.
+        region: Index into `Outputs.regions`.
+        measured: By the loss that measured: its tensors for one region.
+    """
+
+    weight: float
+    region: int
+    measured: Mapping[object, tuple[Tensor, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class Film:
+    """How the pictures of a batch follow each other.
+
+    Args:
+        loops: The first follows the last.
+        before: Content and made picture of the frame before the first, (1, 3, H, W) each, which stays as it is.
+        after: Likewise of the frame after the last.
+    """
+
+    loops: bool = False
+    before: tuple[Tensor, Tensor] | None = None
+    after: tuple[Tensor, Tensor] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """M pairs of neighbouring frames: what the flow of the contents makes of one, beside the other.
+
+    Args:
+        expected: One frame, moved to where the other is, (M, 3, H, W).
+        shown: The other frame, (M, 3, H, W).
+        trusted: Where the flow can be relied upon, (M, 1, H, W) in 0..1.
+    """
+
+    expected: Tensor
+    shown: Tensor
+    trusted: Tensor
+
+
 @dataclass(frozen=True)
 class Outputs:
     """What a trainer lays before the losses. A trainer says which fields it `gives`, a loss which it `needs`.
@@ -164,6 +255,11 @@ class Outputs:
 
     Of pairs, as they are (N, 3, H, W): `source`, `target` the true picture, and `made` the generator's. `features` is
     the recipe's frozen network, where it has one.
+
+    Of style transfer: `source` is the content; `made_features` and `source_features` hold the activations of `made` and
+    `source` by layer; `styles` says which styles are wanted in which of the `regions`; `measured[loss]` is what a loss
+    measured in these pictures by its method `measure(outputs)`, before it was asked to judge; `motion` compares
+    neighbouring frames of a film.
     """
 
     real: Form | None = None
@@ -174,7 +270,13 @@ class Outputs:
     source: Tensor | None = None
     target: Tensor | None = None
     made: Tensor | None = None
-    features: Callable[[Tensor], tuple[Tensor, ...]] | None = None
+    features: Features | None = None
+    made_features: Mapping[str, Tensor] | None = None
+    source_features: Mapping[str, Tensor] | None = None
+    styles: tuple[Wanted, ...] | None = None
+    regions: tuple[Region, ...] = (None,)
+    measured: Mapping[object, Measured] | None = None
+    motion: Motion | None = None
 
 
 @dataclass(frozen=True)
@@ -245,6 +347,11 @@ class Losses:
             values[f"{side}/{label}"] = value.detach()
         return total, values
 
+    def measure(self, outputs: Outputs) -> dict[object, Measured]:
+        """What each loss that measures before it judges, by a method `measure`, finds in these pictures."""
+        losses = [term.loss for term in self.terms.values() if term.weight and hasattr(term.loss, "measure")]
+        return {loss: loss.measure(outputs) for loss in losses}
+
     def steady(self, side: Side, values: Mapping[str, Tensor]) -> Tensor:
         """The weighted sum, of `values` as a call returned them, of the terms that are due at every step."""
         due = [
@@ -284,7 +391,8 @@ class Phase:
     `learning_rate_factor` multiplies the trainer's learning rates in this phase: a trainer that has some heeds it.
 
     A batch that does not fit into memory is taken in `pieces`, one after the other; each is what another process would
-    have had. Statistics over a batch are then those of a piece.
+    have had. Statistics over a batch are then those of a piece. Of a trainer that can, a picture that does not fit by
+    itself is taken in `tiles`, so many along each side.
     """
 
     index: int
@@ -294,6 +402,7 @@ class Phase:
     fade: float = 0.0
     pieces: int = 1
     learning_rate_factor: float = 1.0
+    tiles: int = 1
 
 
 @dataclass(frozen=True)
@@ -322,10 +431,17 @@ class Clock:
 
 @dataclass(frozen=True)
 class Batch:
-    """Real pictures (N, 3, H, W) in [-1, 1] on the device, and for pairs what they are to be made from."""
+    """Real pictures (N, 3, H, W) in [-1, 1] on the device, and for pairs what they are to be made from.
+
+    Of pictures that are repainted, `real` are the contents, `first` is the place of the first of them in the data set,
+    and `styles` and `film` say in what manner.
+    """
 
     real: Tensor
     source: Tensor | None = None
+    first: int = 0
+    styles: tuple[Style, ...] = ()
+    film: Film | None = None
 
     def split(self, count: int) -> tuple[Batch, ...]:
         """Cut into `count` equal batches, for trainers that take several critic steps a step."""
@@ -356,6 +472,7 @@ class Trainer(Protocol):
 
     batches_per_step: int
     """How many batches of the phase's size one step consumes (several critic steps)."""
+    # And, if it heeds `Phase.tiles`: `takes_tiles = True`.
 
     def begin(self, phase: Phase) -> None:
         """Prepare for a phase: make, reset or warm-start optimizers. Idempotent, also before `load_state_dict`."""

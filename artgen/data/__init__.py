@@ -4,6 +4,6 @@ Pictures at rest are uint8 RGB, (N, H, W, 3); in networks float in [-1, 1], (N, 
 files, `pixels` for that change of form; of these modules only `pixels` and `feed` import torch.
 """
 
-from artgen.data.dataset import Dataset, Pictures, Progress, Workshop
+from artgen.data.dataset import Dataset, Neighbour, Pictures, Progress, Repainting, StylePicture, Workshop
 
-__all__ = ["Dataset", "Pictures", "Progress", "Workshop"]
+__all__ = ["Dataset", "Neighbour", "Pictures", "Progress", "Repainting", "StylePicture", "Workshop"]
