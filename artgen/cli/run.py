@@ -101,7 +101,8 @@ def show_finished(finished: Finished | None) -> None:
         click.echo(f"{finished.folder} was finished already; --fresh begins anew", err=True)
     for name, value in finished.figures.items():
         click.echo(f"{name} = {value:.4g}")
-    click.echo(finished.sheet)
+    for path in finished.pictures or (finished.sheet,):
+        click.echo(path)
     click.echo(finished.folder / "report.html")
     if finished.plugin_fault is not None:
         raise finished.plugin_fault
