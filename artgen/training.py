@@ -29,7 +29,8 @@ Measured = tuple[tuple[Tensor, ...], ...]
 those of the tiles of a picture have the sum that the whole picture has."""
 
 Region = Mapping[str, Tensor] | None
-"""How much of each position belongs to a region: layer of features -> (1 or N, 1, h, w) in 0..1; None: all of it."""
+"""How much of each position belongs to a region: layer of features -> (1 or N, 1, h, w) in 0..1, and "pixels" -> the
+same of each pixel, (1 or N, 1, H, W); None: all of it."""
 
 
 class Size(NamedTuple):
@@ -163,7 +164,7 @@ class Features(nn.Module):
     """
 
     layers: tuple[str, ...] = ()
-    """The names of what `forward` returns."""
+    """The names of what `forward` returns. Of pictures too small for all of them it may leave out the deepest."""
     style_layers: tuple[str, ...] = ()
     """Those that a loss compares styles in, unless its options name others."""
     content_layers: tuple[str, ...] = ()
@@ -209,11 +210,15 @@ class Wanted:
         weight: Share of this style in its region; the shares of a region sum to 1.
         region: Index into `Outputs.regions`.
         measured: By the loss that measured: its tensors for one region.
+        picture: The style itself, (1, 3, h, w) in [-1, 1], at the size that it was measured at.
+        part: Which part of it is meant, (1, 1, h, w) in 0..1; None: all of it.
     """
 
     weight: float
     region: int
     measured: Mapping[object, tuple[Tensor, ...]]
+    picture: Tensor
+    part: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
