@@ -48,7 +48,7 @@ PUBLIC: Mapping[str, tuple[str, ...]] = {
     "artgen.nn.grid": ("level_of", "starting_grid"),
     "artgen.nn.levels": ("DoublingLevel", "FirstLevel", "HalvingLevel", "LastLevel", "activate", "channels"),
     "artgen.nn.minibatch": ("MinibatchDeviation",),
-    "artgen.nn.pixels": ("downscale", "pixel_norm", "pyramid", "upscale"),
+    "artgen.nn.pixels": ("blur", "downscale", "pixel_norm", "pyramid", "upscale"),
     "artgen.data": ("Dataset", "Neighbour", "Pictures", "Progress", "Repainting", "StylePicture", "Workshop"),
     "artgen.data.cache": ("file_part", "kept", "key_of"),
     "artgen.data.crop": ("frame",),

@@ -166,7 +166,7 @@ class Features(nn.Module):
     """
 
     layers: tuple[str, ...] = ()
-    """The names of what `forward` returns."""
+    """The names of what `forward` returns. Of pictures too small for all of them it may leave out the deepest."""
     style_layers: tuple[str, ...] = ()
     """Those that a loss compares styles in, unless its options name others."""
     content_layers: tuple[str, ...] = ()

@@ -145,7 +145,7 @@ class Look:
         """The sum over the tiles of each picture, and the pictures one after the other."""
         assert self.features is not None
         whole = self._layer_sizes(pictures)
-        groups: list[dict[object, Measured]] = []
+        groups: list[tuple[int, dict[object, Measured]]] = []
         count = max(1, round(self.pieces * pictures.shape[2] * pictures.shape[3] / self.source[0, 0].numel()))
         devices = [pictures.device] if pictures.device.type == "cuda" else []
         last: slice | None = None
@@ -153,11 +153,10 @@ class Look:
             with torch.random.fork_rng(devices):  # so that every piece has the same draws
                 measured = checkpoint(self._measure_piece, pictures, source, regions, piece, whole, use_reentrant=False)
             if piece.pictures == last:
-                groups[-1] = _added(groups[-1], measured)
-            else:
-                groups.append(measured)
+                measured = _added(groups.pop()[1], measured)
+            groups.append((piece.pictures.stop - piece.pictures.start, measured))
             last = piece.pictures
-        return _joined(groups, pictures.shape[0])
+        return _joined(groups)
 
     def _measure_piece(
         self,
@@ -307,14 +306,17 @@ def _added(one: Mapping[object, Measured], other: Mapping[object, Measured]) -> 
     }
 
 
-def _joined(groups: Sequence[Mapping[object, Measured]], pictures: int) -> dict[object, Measured]:
-    """What was measured in the pictures of each group, as if in all of them at once."""
-    if len(groups) == 1:
-        return dict(groups[0])
+def _joined(groups: Sequence[tuple[int, Mapping[object, Measured]]]) -> dict[object, Measured]:
+    """What was measured in groups of so many pictures, as if in all of them at once."""
+
+    def end_to_end(several: Sequence[Tensor]) -> Tensor:
+        counts = (count for count, _ in groups)
+        return torch.cat([found.expand(count, *found.shape[1:]) for count, found in zip(counts, several, strict=True)])
+
     return {
         loss: tuple(
-            tuple(torch.cat(several) for several in zip(*regions, strict=True))
-            for regions in zip(*(group[loss] for group in groups), strict=True)
+            tuple(end_to_end(several) for several in zip(*regions, strict=True))
+            for regions in zip(*(measured[loss] for _, measured in groups), strict=True)
         )
-        for loss in groups[0]
+        for loss in groups[0][1]
     }
