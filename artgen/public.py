@@ -43,6 +43,8 @@ PUBLIC: Mapping[str, tuple[str, ...]] = {
         "Wanted",
         "moves",
     ),
+    "artgen.download": ("Published", "kept_part", "pinned"),
+    "artgen.files": ("cache_folder",),
     "artgen.metrics": ("Measured", "Metric", "PairMetric"),
     "artgen.nn.equalised": ("EqualisedConvolution", "EqualisedLinear"),
     "artgen.nn.grid": ("level_of", "starting_grid"),

@@ -818,6 +818,53 @@ class SoundFeatures(Features):
 
 
 @features
+class SoundLayers(SoundFeatures):
+    layers, style_layers, content_layers = ("shallow", "deep"), ("shallow", "deep"), ("deep",)
+    strides, reach_px = (2, 4), 3
+
+
+@features
+class NamesTooFew(SoundLayers):
+    layers, style_layers, strides = ("deep",), (), ()
+
+
+@features
+class NamesOneTwice(SoundLayers):
+    layers, style_layers = ("deep", "deep"), ()
+
+
+@features
+class NamesWhatIsNotThere(SoundLayers):
+    content_layers = ("deepest",)
+
+
+@features
+class NamesNothing(SoundLayers):
+    layers = ()
+
+
+@features
+class TellsOneStride(SoundLayers):
+    strides = (4,)
+
+
+@features
+class FinerThanTold(SoundLayers):
+    strides = (4, 8)
+
+
+@features
+class ShortSighted(SoundLayers):
+    reach_px = 0
+
+
+@features
+class BeginsAnywhere(SoundLayers):
+    def forward(self, pictures):
+        return super().forward(pictures - pictures.mean(dim=(2, 3), keepdim=True))
+
+
+@features
 class Drops(SoundFeatures):
     def forward(self, pictures):
         return super().forward(dropout(pictures, 0.5))
