@@ -59,6 +59,7 @@ PUBLIC: Mapping[str, tuple[str, ...]] = {
     "artgen.data.pairs": ("prepare_folders", "prepare_halves"),
     "artgen.data.pixels": ("grid", "to_float", "to_uint8"),
     "artgen.distributed": ("mean_over_ranks_", "rank", "world_size"),
+    "artgen.film": ("FilmInfo", "FilmWriter", "note_in", "probe", "read_frames"),
     "artgen.plugins": ("Plugins", "load_plugins"),
     "artgen.recipe": ("Recipe", "load_recipe"),
     "artgen.run.record": ("RunFolder",),
