@@ -232,7 +232,8 @@ def build_features(recipe: Recipe, device: torch.device) -> Features | None:
     if recipe.features is None:
         return None
     features: Features = _build(recipe.features, recipe.seed, "features")
-    return features.to(device).eval().requires_grad_(False)
+    to_device(features, device)
+    return features.eval().requires_grad_(False)
 
 
 def schedule(recipe: Recipe) -> tuple[Phase, ...]:
