@@ -58,11 +58,22 @@ SOUND = [
     ("augment", "brightness"),
     ("data", "sound-data"),
     ("data", "refuses-well"),
+    ("data", "sound-contents"),
     ("source", "negative"),
     ("features", "sound-features"),
     ("features", "sound-layers"),
     ("metric", "sound-metric"),
 ]
+REPAINTED = {
+    "two-of-one-name": "no two alike",
+    "name-is-a-path": "fit for a file",
+    "mask-on-nothing": r"`where` of a style is ndarray uint8 \(64, 64\): give a NumPy array \(48, 64\)",
+    "mask-of-floats": "`part` of a style is ndarray float64",
+    "weighs-nothing": "more than 0",
+    "neighbour-of-another-size": "the content of a neighbour",
+    "finished-in-bytes": r"\[-1, 1\]",
+    "finished-as-the-first": "look at `first`",
+}
 # Component -> the checks that fail, and what each of them advises. The tiny run is made only where it is to fail: it
 # takes longer than all other checks together.
 FAULTS = {
@@ -171,6 +182,11 @@ FAULTS = {
         "test_pictures_are_uint8_arrays_of_the_right_size": r"\(N, H, W, 3\)",
         "test_batches_can_be_fed": "prepared at 64x63 px",
     },
+    ("data", "out-of-the-box"): {
+        "test_pictures_are_uint8_arrays_of_the_right_size": "W up to 64",
+        "test_what_is_repainted_is_told_whole": "`where` of a style",
+    },
+    **{("data", name): {"test_what_is_repainted_is_told_whole": words} for name, words in REPAINTED.items()},
     ("data", "takes-any-path"): {"test_files_that_are_not_there_are_refused": "raise artgen.DataError"},
     ("data", "raises-what-comes"): {"test_files_that_are_not_there_are_refused": "not artgen.DataError"},
     ("source", "one-channel"): {
