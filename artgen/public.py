@@ -32,6 +32,7 @@ PUBLIC: Mapping[str, tuple[str, ...]] = {
         "Outputs",
         "Parts",
         "Phase",
+        "Place",
         "Prior",
         "Region",
         "Size",

@@ -31,6 +31,10 @@ those of the tiles of a picture have the sum that the whole picture has."""
 Region = Mapping[str, Tensor] | None
 """How much of each position belongs to a region: layer of features -> (1 or N, 1, h, w) in 0..1; None: all of it."""
 
+Place = Mapping[str, tuple[int, int, int, int]]
+"""Where a tile lies: layer of features -> row and column, in the whole layer, of the tile's first position, then rows
+and columns of the whole layer."""
+
 
 class Size(NamedTuple):
     """Height and width in pixels."""
@@ -259,7 +263,8 @@ class Outputs:
     Of style transfer: `source` is the content; `made_features` and `source_features` hold the activations of `made` and
     `source` by layer; `styles` says which styles are wanted in which of the `regions`; `measured[loss]` is what a loss
     measured in these pictures by its method `measure(outputs)`, before it was asked to judge; `motion` compares
-    neighbouring frames of a film.
+    neighbouring frames of a film. While a loss measures a tile of larger pictures, `place` says which; whatever it
+    draws meanwhile, it draws alike for every tile.
     """
 
     real: Form | None = None
@@ -277,6 +282,7 @@ class Outputs:
     regions: tuple[Region, ...] = (None,)
     measured: Mapping[object, Measured] | None = None
     motion: Motion | None = None
+    place: Place | None = None
 
 
 @dataclass(frozen=True)
@@ -348,7 +354,10 @@ class Losses:
         return total, values
 
     def measure(self, outputs: Outputs) -> dict[object, Measured]:
-        """What each loss that measures before it judges, by a method `measure`, finds in these pictures."""
+        """What each loss that measures before it judges, by a method `measure`, finds in these pictures.
+
+        The picture of a style is measured as if it had been made, in one region, its part; it has no source.
+        """
         losses = [term.loss for term in self.terms.values() if term.weight and hasattr(term.loss, "measure")]
         return {loss: loss.measure(outputs) for loss in losses}
 
