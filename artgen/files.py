@@ -35,6 +35,13 @@ log = logging.getLogger(__name__)
 _told_unsupported = False
 
 
+def cache_folder() -> Path:
+    """Where what can be made or fetched anew is kept: `$ARTGEN_CACHE`, or the user's cache folder."""
+    import platformdirs
+
+    return Path(os.environ.get("ARTGEN_CACHE") or platformdirs.user_cache_path("artgen"))
+
+
 def unused(folder: Path, prefix: str) -> Path:
     """A name in `folder` that nothing has: no clock and no counter, so two starts in one second never meet."""
     return folder / f"{prefix}{uuid.uuid4().hex}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from safetensors.torch import save_file
 
 from artgen.data.images import write_png
 from artgen.errors import RecipeError
@@ -27,6 +29,8 @@ from artgen.testing import (
     TrainerContract,
 )
 from artgen.testing.runs import around, for_pairs, load
+from artgen_squeezenet.network import SqueezeNet
+from artgen_vgg.network import VGG19
 
 SUITES = {
     "generator": GeneratorContract,
@@ -147,12 +151,31 @@ class OnFiles:
         self.options = FILES[self.kind, self.component](path)
 
 
-class OnWeights:
-    """Options that name the weights in the measuring data."""
+NETWORKS = {("features", "squeezenet"): SqueezeNet, ("features", "vgg19"): VGG19}
+
+
+@pytest.fixture(scope="session")
+def random_weights(tmp_path_factory):
+    """Files of weights as He et al. 2015 draw them: what is promised does not hang on what was learnt."""
+
+    @cache
+    def file_for(network_class):
+        file, network = tmp_path_factory.mktemp("weights") / "random.safetensors", network_class()
+        torch.manual_seed(0)
+        for parameter in network.parameters():
+            torch.nn.init.kaiming_normal_(parameter) if parameter.dim() > 1 else torch.nn.init.zeros_(parameter)
+        save_file(network.state_dict(), file)
+        return str(file)
+
+    return file_for
+
+
+class OnRandomWeights:
+    """Options that name a file of weights."""
 
     @pytest.fixture(autouse=True)
-    def _weights(self, shared_data):
-        self.options = {"weights": str(shared_data / "weights" / "squeezenet1_1_features.pt")}
+    def _weights(self, random_weights):
+        self.options = {"weights": random_weights(NETWORKS[self.kind, self.component])}
 
 
 def suite(kind, name, component):
@@ -160,8 +183,8 @@ def suite(kind, name, component):
     parents = [SUITES[kind]]
     if (kind, name) in FILES:
         parents.insert(0, OnFiles)
-    if (kind, name) == ("features", "squeezenet"):
-        parents.insert(0, OnWeights)
+    if (kind, name) in NETWORKS:
+        parents.insert(0, OnRandomWeights)
     made = type(f"Test_{kind}_{name}", tuple(parents), {"component": name, **TINY.get((kind, name), {})})
     if len(parents) == 1 and (kind, name) not in TINY:
         fault = unsuited(kind, name, component)

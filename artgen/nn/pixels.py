@@ -1,10 +1,10 @@
-"""What growing networks do to each pixel, or to two by two of them."""
+"""What networks and losses do to each pixel, or to a few neighbours."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, interpolate
+from torch.nn.functional import avg_pool2d, conv2d, interpolate, pad
 
 
 def pixel_norm(x: Tensor) -> Tensor:
@@ -34,3 +34,18 @@ def pyramid(x: Tensor, count: int) -> tuple[Tensor, ...]:
     while len(levels) < count:
         levels.append(downscale(levels[-1]))
     return tuple(reversed(levels))
+
+
+def blur(x: Tensor, stride: int = 1) -> Tensor:
+    """Average neighbours by the binomial weights 1, 4, 6, 4, 1 in both directions, and keep every `stride`-th.
+
+    (N, C, H, W) -> (N, C, ceil(H / stride), ceil(W / stride)); sides of 3 px or more. The border reflects. With a
+    stride of 2 it is the step of a Gaussian pyramid (Burt and Adelson 1983). In fp32 at least, under autocast too.
+    """
+    x = x.to(torch.promote_types(x.dtype, torch.float32))
+    weights = torch.tensor([1, 4, 6, 4, 1], dtype=x.dtype, device=x.device) / 16
+    with torch.autocast(x.device.type, enabled=False):
+        single = pad(x, (2, 2, 2, 2), mode="reflect").flatten(0, 1).unsqueeze(1)  # (N * C, 1, H + 4, W + 4)
+        rows = conv2d(single, weights.view(1, 1, 5, 1), stride=(stride, 1))
+        blurred = conv2d(rows, weights.view(1, 1, 1, 5), stride=(1, stride))
+    return blurred.view(*x.shape[:2], *blurred.shape[2:])

@@ -1,0 +1,180 @@
+"""How maps of features vary together: the style of rectified wavelets (after Brochard, Zhang and Mallat 2022)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+from artgen import RecipeError
+from artgen.training import Features, Measured, Outputs
+from artgen_style import CovarianceOptions
+
+SMALLEST_VARIANCE = 1e-6
+"""Added to that of each map in the style: a map that is still there, stays still."""
+
+
+class Moments(NamedTuple):
+    """Sums over the positions of a layer of C maps, beside M of its finer neighbour: those of tiles add up.
+
+    Args:
+        positions: How many there are, those at a region's soft edge in part, (1 or N, 1).
+        sums: Of activations, (N, C).
+        products: Of the products of any two activations, (N, C, C).
+        finer_sums: Of activations of the neighbour, averaged two by two, (N, M).
+        across: Of their products with the first M of the layer, (N, M, M).
+    """
+
+    positions: Tensor
+    sums: Tensor
+    products: Tensor
+    finer_sums: Tensor
+    across: Tensor
+
+
+class Covariance:
+    """Relative errors of covariances and means of activations, after each map got unit deviation in the style.
+
+    With C the covariance and m the means of a layer of n maps in the picture, C' and m' in the style, it is the sum
+    over layers of |C - C'|^2 / |C'|^2 + |m - m'|^2 / (|m'|^2 + n), and of the first of these also for the covariance
+    between a layer and its finer neighbour; over the number of covariances.
+
+    Differs from Brochard et al. 2022: no shifts, none but neighbouring octaves, and means count beside covariances.
+    """
+
+    def __init__(self, options: CovarianceOptions) -> None:
+        self.options = options
+
+    def measure(self, outputs: Outputs) -> Measured:
+        """The `Moments` of all layers, one after the other, for each region.
+
+        Raises:
+            RecipeError: `layers` names one that the features lack, `layer_weights` are not as many as the layers, or
+                the features do not tell the strides that `across_maps` needs.
+        """
+        assert outputs.made_features is not None  # the core compared `needs` with `gives` when the run was built
+        assert outputs.features is not None
+        layers = [name for name in self._layers(outputs.features) if name in outputs.made_features]
+        finer = self._finer(outputs.features, layers)
+        measured = []
+        for region in outputs.regions:
+            found: list[Tensor] = []
+            for name in layers:
+                neighbour = outputs.made_features[finer[name]][:, : self.options.across_maps] if name in finer else None
+                found += moments(outputs.made_features[name], neighbour, None if region is None else region[name])
+            measured.append(tuple(found))
+        return tuple(measured)
+
+    def generator(self, outputs: Outputs) -> Tensor:
+        assert outputs.measured is not None
+        assert outputs.features is not None
+        assert outputs.styles is not None
+        weights = self.options.layer_weights or (1.0,) * len(self._layers(outputs.features))
+        distances = [
+            wanted.weight * distance(_by_layer(outputs.measured[self][wanted.region]),
+                                     _by_layer(wanted.measured[self]), weights)
+            for wanted in outputs.styles
+        ]  # fmt: skip
+        return torch.stack(distances).sum()
+
+    def _layers(self, features: Features) -> tuple[str, ...]:
+        layers = self.options.layers or features.style_layers
+        if unknown := sorted({*layers} - {*features.layers}):
+            raise RecipeError(
+                f"the features have no layer {', '.join(unknown)}",
+                place="losses.covariance.layers",
+                remedy=f"They have {', '.join(features.layers) or 'none that has a name'}.",
+            )
+        if self.options.layer_weights and len(self.options.layer_weights) != len(layers):
+            raise RecipeError(
+                f"there are {len(self.options.layer_weights)} factors for the layers {', '.join(layers)}",
+                place="losses.covariance.layer_weights",
+                remedy="Give one for each of the layers.",
+            )
+        return layers
+
+    def _finer(self, features: Features, layers: list[str]) -> dict[str, str]:
+        """Layer -> the one before it, where that has half its stride."""
+        if not self.options.across_maps:
+            return {}
+        if not features.strides:
+            raise RecipeError(
+                "the features do not tell the strides of their layers",
+                place="losses.covariance.across_maps",
+                remedy="Set it to 0.",
+            )
+        strides = dict(zip(features.layers, features.strides, strict=True))
+        return {name: before for before, name in pairwise(layers) if strides[name] == 2 * strides[before]}
+
+
+def moments(maps: Tensor, finer: Tensor | None, share: Tensor | None) -> Moments:
+    """Measure a layer (N, C, h, w), in fp32 at least.
+
+    Args:
+        maps: Its activations.
+        finer: Maps of its neighbour, (N, M, 2 h, 2 w); the last row or column may be missing, or be one too many.
+        share: How much of each position belongs to the region, (1 or N, 1, h, w); None: all of it.
+    """
+    dtype = torch.promote_types(maps.dtype, torch.float32)
+    height, width = maps.shape[2:]
+    f = maps.to(dtype).flatten(2)  # (N, C, h * w)
+    p = f[:, :0]
+    if finer is not None:
+        p = avg_pool2d(finer.to(dtype), 2, ceil_mode=True)[..., :height, :width].flatten(2)  # (N, M, h * w)
+    if share is None:
+        count, tf, tp = f.new_full((1, 1), height * width), f, p
+    else:
+        t = share.to(dtype).flatten(2)  # (1 or N, 1, h * w)
+        count, tf, tp = t.sum(dim=2), t * f, t * p
+    with torch.autocast(f.device.type, enabled=False):  # bf16 has too few digits for sums of so many products
+        products, across = tf @ f.transpose(1, 2), tp @ f[:, : p.shape[1]].transpose(1, 2)
+    return Moments(count, tf.sum(dim=2), products, tp.sum(dim=2), across)
+
+
+def distance(made: Sequence[Moments], style: Sequence[Moments], weights: Sequence[float]) -> Tensor:
+    """How far pictures are from a style: the sum over pictures, a scalar.
+
+    Args:
+        made: Moments of each layer in N pictures.
+        style: Of each layer in the style, N = 1. A picture so small that it lacks the last layers is compared in the
+            first ones.
+        weights: How much each layer counts.
+    """
+    total, counted = made[0].sums.new_zeros(()), 0.0
+    finer = style[0].sums  # in place of the deviation of each map of the finer neighbour, which the first layer lacks
+    for ours, theirs, weight in zip(made, style, weights, strict=False):
+        (m, c, a), (m_style, c_style, a_style) = _statistics(ours), _statistics(theirs)
+        deviation = (c_style.diagonal(dim1=1, dim2=2) + SMALLEST_VARIANCE).sqrt()  # (1, C)
+        unit = deviation.unsqueeze(2) * deviation.unsqueeze(1)
+        means = ((m - m_style) / deviation).square().sum()
+        means = means / ((m_style / deviation).square().sum() + m.shape[1])
+        total = total + weight * (_relative(c / unit, c_style / unit) + means)
+        counted += weight
+        if maps := a.shape[1]:
+            unit = finer[:, :maps].unsqueeze(2) * deviation[:, :maps].unsqueeze(1)
+            total = total + weight * _relative(a / unit, a_style / unit)
+            counted += weight
+        finer = deviation
+    return total / counted
+
+
+def _statistics(of: Moments) -> tuple[Tensor, Tensor, Tensor]:
+    """Means (N, C), covariances (N, C, C) and those across the neighbour's maps and the layer's (N, M, M)."""
+    positions = of.positions.clamp(min=1e-6)  # a region may be nowhere in a picture
+    m, p = of.sums / positions, of.finer_sums / positions
+    c = of.products / positions.unsqueeze(2) - m.unsqueeze(2) * m.unsqueeze(1)
+    a = of.across / positions.unsqueeze(2) - p.unsqueeze(2) * m[:, : p.shape[1]].unsqueeze(1)
+    return m, c, a
+
+
+def _relative(found: Tensor, wanted: Tensor) -> Tensor:
+    return (found - wanted).square().sum() / wanted.square().sum().clamp(min=SMALLEST_VARIANCE)
+
+
+def _by_layer(tensors: tuple[Tensor, ...]) -> list[Moments]:
+    size = len(Moments._fields)
+    return [Moments(*tensors[start : start + size]) for start in range(0, len(tensors), size)]
