@@ -122,6 +122,10 @@ class LaplacianOptions(LossOptions):
     """Bands, with the finest, which is left to the style. None is of a size with a side under 8 px."""
 
 
+class FlickerOptions(Options):
+    """How much the frames of a film change beside what moves in their contents."""
+
+
 _ACTIVATIONS = ("features", "made_features", "measured")
 
 
@@ -170,13 +174,28 @@ def artgen_losses() -> list[Component]:
         _loss("total-variation", "Neighbouring pixels alike", "pixels:TotalVariation", VariationOptions, "made"),
         _loss("temporal", "Frames of a film as the motion of the content has them (Ruder et al. 2016)",
               "pixels:Temporal", LossOptions, "motion"),
-        _loss("covariance", "Covariances of features as the style has them, also across layers (after Brochard et al. 2022)",
+        _loss("covariance", "Covariances of features as the style has them, across layers too (Brochard et al. 2022)",
               "covariance:Covariance", CovarianceOptions, *style),
         _loss("patches", "Small patches as the style has them, sliced (after Elnekave and Weiss 2022)",
               "patches:Patches", PatchesOptions, "made", "styles"),
         _loss("laplacian", "Lightness as the content has it, but for the finest band (Burt and Adelson 1983)",
               "laplacian:Laplacian", LaplacianOptions, "made", "source"),
     ]  # fmt: skip
+
+
+@hookimpl
+def artgen_metrics() -> list[Component]:
+    """How steady a film is."""
+    return [
+        Component(
+            kind="metric",
+            name="flicker",
+            summary="How much a film flickers, beside its contents: error of frames moved by optical flow",
+            options=FlickerOptions,
+            factory="artgen_style.flicker:Flicker",
+            needs_pairs=True,
+        )
+    ]
 
 
 def _loss(name: str, summary: str, factory: str, options: type[LossOptions], *needs: str) -> Component:
