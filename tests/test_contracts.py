@@ -93,6 +93,8 @@ TINY = {
     ("augment", "ada"): {"options": {"adaptation_images": 128, "interval": 2}, **_ONCE},
     ("data", "atelier"): {"options": {"count": 3, "resolution": 16}},
     ("data", "digits"): {"options": {"resolution": 8}},
+    ("data", "film"): {"options": {"resolution": 16, "frames": 2}},
+    ("data", "pictures"): {"options": {"resolution": 16}},
     # kornia looks at the deviation of its blur, a number on the CPU, so no GPU waits for it.
     ("source", "edges"): {"test_nothing_waits_for_the_host": None},
     **{
