@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from artgen_style.look import Look, pieces_of
 from torch import Tensor, nn
 
 from artgen import RecipeError
 from artgen.training import Augmentation, Batch, Features, Losses, LossTerm, Outputs, Style
+from artgen_style.look import Look, pieces_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
