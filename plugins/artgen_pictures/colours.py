@@ -104,20 +104,20 @@ def _root(symmetric: Matrix) -> Matrix:
 
 
 def recoloured(
-    contents: Pictures, styles: Sequence[StylePicture], colours: Colours, matching: Matching
+    contents: Pictures, seen: Sequence[Picture], styles: Sequence[StylePicture], colours: Colours, matching: Matching
 ) -> tuple[Pictures, tuple[StylePicture, ...]]:
     """Contents (N, H, W, 3) and styles in the colours in which one is to be made of the other.
 
-    Contents are taken together, so one map serves all frames of a film. A style is looked at where it is meant
-    (`part`), a content where the style is wanted (`where`).
+    One map serves all contents; those `seen` stand for them. A style is looked at where it is meant (`part`), a content
+    where the style is wanted (`where`).
     """
     if colours == "free":
         return contents, tuple(styles)
     if colours == "style":
-        return _like_styles(contents, styles, matching), tuple(styles)
+        return _like_styles(contents, seen, styles, matching), tuple(styles)
     made = []
     for style in styles:
-        given, wanted = moments([style.picture], style.part), moments(contents, style.where)
+        given, wanted = moments([style.picture], style.part), moments(seen, style.where)
         change = matched(given, wanted, matching) if colours == "content" else matched_luminance(given, wanted)
         made.append(replace(style, picture=_as_bytes(change(style.picture))))
     if colours == "luminance":
@@ -125,7 +125,9 @@ def recoloured(
     return contents, tuple(made)
 
 
-def _like_styles(contents: Pictures, styles: Sequence[StylePicture], matching: Matching) -> Pictures:
+def _like_styles(
+    contents: Pictures, seen: Iterable[Picture], styles: Sequence[StylePicture], matching: Matching
+) -> Pictures:
     """Contents in the colours of the styles, region by region; where none is wanted, they stay as they are."""
     regions: dict[bytes, list[StylePicture]] = {}
     for style in styles:
@@ -134,7 +136,7 @@ def _like_styles(contents: Pictures, styles: Sequence[StylePicture], matching: M
     for inside in regions.values():
         wanted = mixed([moments([one.picture], one.part) for one in inside], [one.weight for one in inside])
         where = inside[0].where
-        maps.append(matched(moments(contents, where), wanted, matching))
+        maps.append(matched(moments(seen, where), wanted, matching))
         shares.append(np.ones(contents.shape[1:3], np.float32) if where is None else where.astype(np.float32) / 255)
     total = np.maximum(sum(shares), 1)  # where masks overlap, they share
     kept = np.maximum(1 - sum(shares), 0)[..., None]

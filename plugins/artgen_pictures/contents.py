@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,17 @@ from artgen.data.scan import look_through
 from artgen_pictures import FilmOptions, PicturesOptions, RepaintingOptions
 from artgen_pictures.colours import recoloured
 from artgen_pictures.finish import Finish
-from artgen_pictures.studio import FLIGHT_FRAMES, builtin, flight
+from artgen_pictures.studio import builtin, flight
 from artgen_pictures.styles import is_folder, read_styles
 
 _BUILTIN_SHAPE = 3 / 4  # height over width, where the box leaves the choice
 _BUILTIN_RATE, _FOLDER_RATE = Fraction(12), Fraction(25)  # frames per second
 _LARGEST_DENOMINATOR = 1001  # 30000/1001 and the like are rates of television
 _SHORTEST_PX = 4
+# Of a film that is repainted in stretches, colours are matched by the same frames, which are spread over all of it.
+_LOOKED_AT_FRAMES = 16
+
+T = TypeVar("T")
 
 
 class _Content(NamedTuple):
@@ -60,39 +64,71 @@ def film(options: FilmOptions, workshop: Workshop) -> Dataset:
     Raises:
         DataError: A file cannot be read, there is no frame where one is wanted, or frames differ in shape.
     """
-    first, last = options.first_frame, options.first_frame + options.frames if options.frames else None
-    notes: Mapping[str, Any] = {}
-    frames: Iterator[_Content]
-    if options.content.startswith("builtin:"):
-        rate, there = _BUILTIN_RATE, FLIGHT_FRAMES
-        flown = flight(options.content, _builtin_size(options))
-        frames = (_Content("", frame) for frame in islice(flown, first, last))
-    elif is_folder(options.content, "Give a film, or a folder of its frames, as `content`."):
-        files, notes = _files(options.content)
-        rate, there = _FOLDER_RATE, len(files)
-        frames = (_read("", path, options) for path in list(files.values())[first:last])
-    else:
-        from artgen.film import probe, read_frames
-
-        about = probe(options.content)
-        rate, there = about.frames_per_second, about.frames
-        size = _fitting(about.height, about.width, options)
-        decoded = read_frames(options.content, first, options.frames or None)
-        frames = (_Content("", resize(frame, size)) for frame in decoded)
-    with workshop.progress("Reading frames", len(range(there)[first:last])) as advance:
-        contents = []
-        for number, frame in enumerate(frames, first):
+    reel, first = _reel(options), options.first_frame
+    contents = []
+    with workshop.progress(
+        "Reading frames", min(options.frames or reel.frames, max(0, reel.frames - first))
+    ) as advance:
+        for number, frame in enumerate(reel.read(first, options.frames or None), first):
             contents.append(frame._replace(name=f"{number:06}"))
             advance(1)
     if not contents:
         raise DataError(
-            f"it has {there} frames, and `first_frame` = {first} leaves all of them out",
+            f"it has {reel.frames} frames, and `first_frame` = {first} leaves all of them out",
             place=shown(options.content),
             remedy="Lower `first_frame`.",
         )
+    looked_at: list[_Content] = []
+    if options.colours != "free" and len(contents) < reel.frames:
+        places = np.linspace(0, reel.frames - 1, min(reel.frames, _LOOKED_AT_FRAMES)).round().astype(int)
+        looked_at = [frame._replace(name=f"{at:06}") for at in places.tolist() for frame in reel.read(at, 1)]
+    rate = reel.frames_per_second
     if options.frames_per_second:
         rate = Fraction(options.frames_per_second).limit_denominator(_LARGEST_DENOMINATOR)
-    return _dataset(options, contents, rate, options.loops, notes)
+    return _dataset(options, contents, rate, options.loops, reel.notes, looked_at)
+
+
+class _Reel(NamedTuple):
+    """A whole film.
+
+    Args:
+        frames: How many there are.
+        frames_per_second: How fast it plays.
+        read: Gives frames from one on, counted from 0, so many at most, or all; as large as they are repainted.
+        notes: What the user should know of it.
+    """
+
+    frames: int
+    frames_per_second: Fraction
+    read: Callable[[int, int | None], Iterator[_Content]]
+    notes: Mapping[str, Any]
+
+
+def _reel(options: FilmOptions) -> _Reel:
+    if options.content.startswith("builtin:"):
+        flown = [_Content("", frame) for frame in flight(options.content, _builtin_size(options))]
+        return _Reel(len(flown), _BUILTIN_RATE, lambda first, most: _stretch(flown, first, most), {})
+    if is_folder(options.content, "Give a film, or a folder of its frames, as `content`."):
+        files, notes = _files(options.content)
+        paths = list(files.values())
+
+        def read_files(first: int, most: int | None) -> Iterator[_Content]:
+            return (_read("", path, options) for path in _stretch(paths, first, most))
+
+        return _Reel(len(paths), _FOLDER_RATE, read_files, notes)
+    from artgen.film import probe, read_frames
+
+    about = probe(options.content)
+    size = _fitting(about.height, about.width, options)
+
+    def read_film(first: int, most: int | None) -> Iterator[_Content]:
+        return (_Content("", resize(frame, size)) for frame in read_frames(options.content, first, most))
+
+    return _Reel(about.frames, about.frames_per_second, read_film, {})
+
+
+def _stretch(items: Sequence[T], first: int, most: int | None) -> Iterator[T]:
+    return islice(items, first, None if most is None else first + most)
 
 
 def _dataset(
@@ -101,11 +137,14 @@ def _dataset(
     frames_per_second: Fraction | None = None,
     loops: bool = False,
     notes: Mapping[str, Any] | None = None,
+    looked_at: Sequence[_Content] = (),
 ) -> Dataset:
-    _require_one_shape(contents, options)
+    """The data set of these contents. Where colours are matched, those `looked_at` stand for them, if there are any."""
+    _require_one_shape([*contents, *looked_at], options)
     given = np.stack([content.picture for content in contents])
     styles, about_styles = read_styles(options, given.shape[1:3])
-    real, styles = recoloured(given, styles, options.colours, options.matching)
+    seen = [content.picture for content in looked_at or contents]
+    real, styles = recoloured(given, seen, styles, options.colours, options.matching)
     colours, alpha = given if options.colours == "luminance" else None, _alpha(contents)
     repainting = Repainting(
         styles,
@@ -114,12 +153,11 @@ def _dataset(
         loops,
         finish=None if colours is None and alpha is None else Finish(colours, alpha),
     )
-    size = f"{given.shape[2]}x{given.shape[1]}"
-    seen: list[Iterable[NDArray[np.uint8] | None]] = [real, *([[] if one is None else one for one in (colours, alpha)])]
-    for style in styles:
-        seen.append((style.picture, style.where, style.part))
+    pixels: list[Iterable[NDArray[np.uint8] | None]] = [real, [] if colours is None else colours]
+    pixels += [[] if alpha is None else alpha, *((style.picture, style.where, style.part) for style in styles)]
     said = f"{frames_per_second} {loops} {[style.weight for style in styles]}"
-    fingerprint = key_of("repainting", said, *map(_digest, seen))
+    fingerprint = key_of("repainting", said, *map(_digest, pixels))
+    size = f"{given.shape[2]}x{given.shape[1]}"
     return Dataset(real, fingerprint, notes={"size": size, **about_styles, **(notes or {})}, repainting=repainting)
 
 

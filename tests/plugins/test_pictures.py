@@ -473,7 +473,7 @@ def test_grey_of_a_flat_picture_is_matched_without_a_deviation():
 
 def test_free_colours_are_nobody_s_business():
     contents = noise()[None]
-    assert recoloured(contents, (), "free", "symmetric") == (contents, ())
+    assert recoloured(contents, contents, (), "free", "symmetric") == (contents, ())
     assert isinstance(GREY, Map)
 
 
@@ -521,6 +521,16 @@ def test_frames_of_one_film_are_recoloured_alike(made, tmp_path):
     all_frames, style = dataset.real.reshape(-1, 40, 3), dataset.repainting.styles[0].picture
     for found, wanted in zip(colours_of(all_frames), colours_of(style), strict=True):
         assert np.abs(found - wanted).max() < 0.003
+
+
+@pytest.mark.parametrize("colours", ["style", "content", "luminance"])
+def test_a_film_in_stretches_is_recoloured_like_the_whole(made, tmp_path, colours):
+    path, table = frames_in(tmp_path), {"resolution": 40, "style_scale": 0.6, "colours": colours}
+    whole = made(FilmOptions, content=path, **table)
+    for first, count in ((0, 2), (2, 3)):
+        stretch = made(FilmOptions, content=path, first_frame=first, frames=count, **table)
+        assert np.array_equal(stretch.real, whole.real[first : first + count])
+        assert np.array_equal(stretch.repainting.styles[0].picture, whole.repainting.styles[0].picture)
 
 
 def test_a_film_file_is_read(made, tmp_path):

@@ -845,8 +845,7 @@ def sound_contents(options, workshop):
 @data
 def out_of_the_box(options, workshop):
     contents = np.repeat(noise(options), 2, axis=2)
-    made = repainted(options)
-    return Dataset(contents, made.fingerprint, repainting=Repainting(made.repainting.styles, "abcd"))
+    return Dataset(contents, named(options), repainting=Repainting((StylePicture(contents[0]),), ("a", "b", "c", "d")))
 
 
 @data

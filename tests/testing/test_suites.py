@@ -184,10 +184,7 @@ FAULTS = {
         "test_pictures_are_uint8_arrays_of_the_right_size": r"\(N, H, W, 3\)",
         "test_batches_can_be_fed": "prepared at 64x63 px",
     },
-    ("data", "out-of-the-box"): {
-        "test_pictures_are_uint8_arrays_of_the_right_size": "W up to 64",
-        "test_what_is_repainted_is_told_whole": "`where` of a style",
-    },
+    ("data", "out-of-the-box"): {"test_pictures_are_uint8_arrays_of_the_right_size": "W up to 64"},
     **{("data", name): {"test_what_is_repainted_is_told_whole": words} for name, words in REPAINTED.items()},
     ("data", "takes-any-path"): {"test_files_that_are_not_there_are_refused": "raise artgen.DataError"},
     ("data", "raises-what-comes"): {"test_files_that_are_not_there_are_refused": "not artgen.DataError"},
