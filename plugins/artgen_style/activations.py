@@ -116,11 +116,14 @@ class StyleLoss:
 
 
 def weighed(activations: Tensor, share: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Activations f (N, C, P) in fp32, the same times the share t of each position, and the sum of t (N,)."""
-    f = full(activations).flatten(2)
+    """Activations f (N, P, C) in fp32, the same times the share t of each position, and the sum of t (N,).
+
+    Channels come last, as they lie in memory: then the gradient comes back to the network in its own order.
+    """
+    f = full(activations).permute(0, 2, 3, 1).flatten(1, 2)
     if share is None:
-        return f, f, f.new_full((len(f),), f.shape[2])
-    t = full(share).to(f.dtype).flatten(2)
+        return f, f, f.new_full((len(f),), f.shape[1])
+    t = full(share).to(f.dtype).flatten(2).mT
     return f, t * f, t.sum(dim=(1, 2)).expand(len(f))
 
 

@@ -25,7 +25,7 @@ class Gram(StyleLoss):
     def gather(self, activations: Tensor, share: Tensor | None, place: tuple[int, int, int, int] | None) -> Gathered:
         f, weighed_f, count = weighed(activations, share)
         with torch.autocast(f.device.type, enabled=False):
-            return weighed_f @ f.mT, count
+            return weighed_f.mT @ f, count
 
     def distance(self, made: Gathered, style: Gathered) -> Tensor:
         g, a = over(*made), over(*style)

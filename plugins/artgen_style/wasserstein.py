@@ -22,7 +22,7 @@ class Wasserstein(StyleLoss):
     def gather(self, activations: Tensor, share: Tensor | None, place: tuple[int, int, int, int] | None) -> Gathered:
         f, weighed_f, count = weighed(activations, share)
         with torch.autocast(f.device.type, enabled=False):
-            return weighed_f @ f.mT, weighed_f.sum(dim=2), count
+            return weighed_f.mT @ f, weighed_f.sum(dim=1), count
 
     def distance(self, made: Gathered, style: Gathered) -> Tensor:
         products, m_x, m_s = made[0], over(*made[1:]), over(*style[1:])
