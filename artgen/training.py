@@ -449,15 +449,15 @@ class Clock:
 class Batch:
     """Real pictures (N, 3, H, W) in [-1, 1] on the device, and for pairs what they are to be made from.
 
-    Of pictures that are repainted, `real` are the contents, `first` is the place of the first of them in the data set,
-    and `styles` and `film` say in what manner.
+    Of pictures that are repainted, `real` are the contents, `styles` and `film` say in what manner, and `start` is what
+    they begin with, (1, 3, H, W), where the data set says so.
     """
 
     real: Tensor
     source: Tensor | None = None
-    first: int = 0
     styles: tuple[Style, ...] = ()
     film: Film | None = None
+    start: Tensor | None = None
 
     def split(self, count: int) -> tuple[Batch, ...]:
         """Cut into `count` equal batches, for trainers that take several critic steps a step."""

@@ -142,7 +142,8 @@ class Feed:
             for style in repainting.styles
         )
         real = self._pictures(self._real, self._ordered(), size)
-        return Batch(real, styles=styles, film=self._film(repainting, size))
+        start = None if repainting.start is None else _shrink(self._pixels(repainting.start), size)
+        return Batch(real, styles=styles, film=self._film(repainting, size), start=start)
 
     def _ordered(self) -> Indices:
         return np.arange(len(self.dataset))

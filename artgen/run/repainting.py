@@ -47,6 +47,8 @@ FILM_PIXELS_AT_ONCE = 1 << 23
 """Frames likewise: what moves through more of them at once flickers less."""
 _FILM = "film"
 """The data component that reads films."""
+_CONTENT = "content"
+"""What the option of a data set is called that names what is repainted."""
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +120,7 @@ class Repainter:
         workshop: Workshop,
         show: Show,
     ) -> None:
-        if "content" not in type(recipe.data.options).model_fields:
+        if _CONTENT not in type(recipe.data.options).model_fields:
             raise RecipeError(
                 f"it learns from pictures (data.{recipe.data.label}), and repaints none",
                 place=recipe.name,
@@ -272,7 +274,7 @@ class Repainter:
             shared = {
                 name: value
                 for name, value in recipe.data.options
-                if name in component.options.model_fields and name not in ("content",)
+                if name in component.options.model_fields and name != _CONTENT
             }
             options = component.options.model_construct(**shared)
             recipe = replace(recipe, data=Chosen(_FILM, _FILM, component, cast(DataOptions, options)))

@@ -71,6 +71,8 @@ class RepaintingOptions(DataOptions):
     ] = Field(BUILTIN_STYLES[0], validate_default=True)
     """Whose hand is wanted: the path of a picture, an array of such, or of tables with `path`, `weight`, and masks:
     `where` on the content, and which `part` of the style."""
+    start: FilePath = ""
+    """A picture to begin with, in place of what the generator begins with; it is drawn to the shape of the contents."""
     style_scale: float = Field(1.0, ge=0.1, le=4)
     """The longer side of the styles over that of the content: small gives fine strokes, large gives broad ones."""
     colours: Literal["free", "style", "content", "luminance"] = "free"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from artgen import DataError
 from artgen.data import Dataset, Repainting, Workshop
 from artgen.data.cache import key_of
-from artgen.data.images import Picture, read_with_alpha, resize, shown
+from artgen.data.images import Picture, read, read_with_alpha, resize, shown
 from artgen.data.scan import look_through
 from artgen_pictures import FilmOptions, PicturesOptions, RepaintingOptions
 from artgen_pictures.colours import recoloured
@@ -151,10 +151,15 @@ def _dataset(
         tuple(content.name for content in contents),
         frames_per_second,
         loops,
+        start=resize(read(options.start), given.shape[1:3]) if options.start else None,
         finish=None if colours is None and alpha is None else Finish(colours, alpha),
     )
     pixels: list[Iterable[NDArray[np.uint8] | None]] = [real, [] if colours is None else colours]
-    pixels += [[] if alpha is None else alpha, *((style.picture, style.where, style.part) for style in styles)]
+    pixels += [
+        [] if alpha is None else alpha,
+        [repainting.start],
+        *((style.picture, style.where, style.part) for style in styles),
+    ]
     said = f"{frames_per_second} {loops} {[style.weight for style in styles]}"
     fingerprint = key_of("repainting", said, *map(_digest, pixels))
     size = f"{given.shape[2]}x{given.shape[1]}"

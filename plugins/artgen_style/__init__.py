@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from artgen import Component, FilePath, LossOptions, Options, hookimpl
+from artgen import Component, LossOptions, Options, hookimpl
 
 ARTGEN_API = 1
 
@@ -14,16 +14,9 @@ ARTGEN_API = 1
 class CanvasOptions(Options):
     """Pictures whose pixels are the parameters: as many as the data set has contents."""
 
-    start: Literal["content", "noise", "style", "file"] = "content"
-    """What is on the canvas at first: the contents; grey noise; noise in the styles' colours; a picture of yours."""
-    start_file: FilePath = ""
-    """The picture of `start = "file"`."""
-
-    @model_validator(mode="after")
-    def _file_is_there_if_wanted(self) -> CanvasOptions:
-        if (self.start == "file") != bool(self.start_file):
-            raise ValueError('start = "file" and start_file go together')
-        return self
+    start: Literal["content", "noise", "style"] = "content"
+    """What is on the canvas at first: the contents; grey noise; noise in the colours of the styles. A picture of yours
+    is named beside the contents (`start` of the data)."""
 
 
 class CanvasTrainerOptions(Options):

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from artgen.data.images import read, resize
-from artgen.data.pixels import to_float
 from artgen.training import Batch, Generator, Size
 from artgen_style import CanvasOptions
 
@@ -27,19 +24,16 @@ class Canvas(Generator):
         self.pixels = nn.Parameter(torch.zeros(1, 3, *size))
 
     def start(self, batch: Batch) -> None:
-        """Paint the first coat: the contents, noise, colours of the styles, or the picture of a file."""
+        """Paint the first coat: what the batch begins with, the contents, or noise."""
         contents = batch.real
-        match self.options.start:
-            case "content":
-                first = contents.clone()
-            case "noise":
-                first = 0.25 * torch.randn_like(contents[:1]).expand_as(contents)
-            case "style":
-                first = _style_noise(batch)
-            case "file":
-                height, width = contents.shape[2:]
-                picture = torch.from_numpy(np.array(resize(read(self.options.start_file), (height, width))))
-                first = to_float(picture.permute(2, 0, 1)[None]).to(contents.device).expand_as(contents)
+        if batch.start is not None:
+            first = batch.start.expand_as(contents)
+        elif self.options.start == "content":
+            first = contents.clone()
+        elif self.options.start == "style":
+            first = _style_noise(batch)
+        else:
+            first = 0.25 * torch.randn_like(contents[:1]).expand_as(contents)  # Gatys et al. begin with white noise
         self.pixels = nn.Parameter(first.clamp(-1, 1).contiguous())
 
     def begin(self, size: Size) -> None:
