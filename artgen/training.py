@@ -266,8 +266,8 @@ class Outputs:
     Of style transfer: `source` is the content; `made_features` and `source_features` hold the activations of `made` and
     `source` by layer; `styles` says which styles are wanted in which of the `regions`; `measured[loss]` is what a loss
     measured in these pictures by its method `measure(outputs)`, before it was asked to judge; `motion` compares
-    neighbouring frames of a film. A loss that measures may be shown a tile: then `place` says where it lies, and when
-    the loss judges there are no activations any more.
+    neighbouring frames of a film. A loss that measures may be shown a tile of larger pictures: then `place` says which,
+    whatever it draws it draws alike for every tile, and when it judges there are no activations any more.
     """
 
     real: Form | None = None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 import click
 
 from artgen.cli.options import plugin_option
-from artgen.cli.run import DEVICES, cache_folder, workers
+from artgen.cli.run import DEVICES, workers
 
 if TYPE_CHECKING:
     from artgen.recipe import Recipe
@@ -128,6 +128,7 @@ def _repaint(
     from artgen.cli.progress import bar
     from artgen.data.dataset import Workshop
     from artgen.device import choose_device, choose_precision
+    from artgen.files import cache_folder
     from artgen.plugins import load_plugins
     from artgen.run.repainting import Repainter, works_for
     from artgen.run.translating import named_pictures

@@ -174,7 +174,7 @@ class RunOptions(Options):
     """How many made pictures the metrics look at."""
     preview_pictures: int = Field(64, ge=1, le=1024)
     """How many pictures are on a sheet."""
-    pictures: Literal["png", "png-16", "tiff", "tiff-16"] = "png"
+    pictures: Literal["png", "png-16", "tiff-16"] = "png"
     """Form of the files of repainted pictures; 16: that many bits for each colour, in place of 8."""
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from artgen.data.dataset import Repainting
-from artgen.data.images import ENDINGS, encode
+from artgen.data.images import ENDINGS, Format, encode
 from artgen.data.pixels import over_white, to_uint8
 from artgen.film.writing import FilmWriter
 from artgen.training import Generator
@@ -38,7 +38,7 @@ def arrays(pictures: Tensor) -> Iterator[Finished]:
         yield ((picture.float().clamp(-1, 1) + 1) / 2).permute(1, 2, 0).cpu().numpy()
 
 
-def picture_files(pictures: Tensor, names: tuple[str, ...], form: str) -> Iterator[tuple[str, bytes]]:
+def picture_files(pictures: Tensor, names: tuple[str, ...], form: Format) -> Iterator[tuple[str, bytes]]:
     """Finished pictures by the names of their files, as these hold them."""
     for name, picture in zip(names, arrays(pictures), strict=True):
         yield f"{name}{ENDINGS[form]}", encode(picture, form)

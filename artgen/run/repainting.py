@@ -19,18 +19,18 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from artgen import files
 from artgen.components import DataOptions
-from artgen.data.dataset import Dataset, Neighbour, Workshop
-from artgen.data.images import ENDINGS, encode, encode_png, note_in, read, shown, size_of
+from artgen.data.dataset import Dataset, Neighbour, StylePicture, Workshop
+from artgen.data.images import ENDINGS, Format, decode, encode, encode_png, note_in, read, shown, sniff
 from artgen.device import Precision, mixed
 from artgen.errors import DataError, DivergedError, RecipeError
-from artgen.film.reading import is_film, probe
-from artgen.film.writing import FilmWriter
-from artgen.film.writing import note_in as note_in_film
+from artgen.film import FilmWriter, probe
+from artgen.film import note_in as note_in_film
 from artgen.plugins import Plugins
 from artgen.recipe import Chosen, Recipe
 from artgen.run.build import build, fitted, prepare_data
@@ -67,14 +67,14 @@ class Work:
         return self.output.suffix == ".mp4"
 
 
-def works_for(contents: Sequence[tuple[Path, str]], styles: Sequence[Path], out: Path, form: str) -> list[Work]:
+def works_for(contents: Sequence[tuple[Path, str]], styles: Sequence[Path], out: Path, form: Format) -> list[Work]:
     """Every content in every style: `out/NAME.png`, or `out/STYLE/NAME.png` where styles are named.
 
     Args:
         contents: Files, each with the name that it has in the folder that was given.
         styles: Picture files.
         out: Folder for what is made.
-        form: How pictures are kept, a key of `artgen.data.images.ENDINGS`.
+        form: How pictures are kept.
 
     Raises:
         RecipeError: Two would give one file.
@@ -83,7 +83,7 @@ def works_for(contents: Sequence[tuple[Path, str]], styles: Sequence[Path], out:
     for style in styles if styles else [None]:
         folder = out / style.stem if style else out
         for content, name in contents:
-            output = folder / Path(name).with_suffix(".mp4" if is_film(content) else ENDINGS[form])
+            output = folder / Path(name).with_suffix(".mp4" if _is_film(content) else ENDINGS[form])
             work = Work(content, style, output)
             if (first := found.setdefault(output, work)) is not work:
                 raise RecipeError(
@@ -173,11 +173,16 @@ class Repainter:
         if group[0].is_film:
             self._repaint_film(group[0])
             return
-        recipe = self._recipe_for(group[0], content=tuple(str(work.input) for work in group))
+        recipes = [self._recipe_for(work, content=str(work.input)) for work in group]
+        datasets = [prepare_data(recipe, self.workshop) for recipe in recipes]
+        if not _have_one_style(datasets):  # styles may be recoloured like each content
+            for work in group:
+                self.repaint([work])
+            return
         title = group[0].input.name if len(group) == 1 else f"{len(group)} pictures"
-        made, _ = self._made(recipe, prepare_data(recipe, self.workshop), title)
+        made, _ = self._made(recipes[0], _together(datasets), title)
         for work, picture in zip(group, arrays(made), strict=True):
-            _write(work.output, encode(picture, recipe.run.pictures, self._note(work)))
+            _write(work.output, encode(picture, self.recipe.run.pictures, self._note(work)))
 
     def _repaint_film(self, work: Work) -> None:
         """Repaint stretch after stretch into frames beside the output; then make the film of them."""
@@ -272,12 +277,12 @@ class Repainter:
             options = component.options.model_construct(**shared)
             recipe = replace(recipe, data=Chosen(_FILM, _FILM, component, cast(DataOptions, options)))
         if work.style is not None:
-            data["style"] = (str(work.style),)
+            data["style"] = str(work.style)
         return _with_data(recipe, **data)
 
     def _note(self, work: Work) -> str:
         """What an output is kept with: a digest of all that it follows from."""
-        blank = {"content": ""} | ({} if work.style is None else {"style": ()})
+        blank = {"content": ""} | ({} if work.style is None else {"style": ""})
         recipe = _with_data(self.recipe, **blank)
         told = [recipe.fingerprint, recipe.run.pictures, self.precision, self.device.type]
         told += [_digest(path) for path in (work.input, work.style) if path is not None]
@@ -300,7 +305,55 @@ class _Progress:
 
 def _with_data(recipe: Recipe, **values: Any) -> Recipe:
     """A recipe whose data has other values."""
-    return replace(recipe, data=replace(recipe.data, options=recipe.data.options.model_copy(update=values)))
+    options = recipe.data.options
+    return replace(recipe, data=replace(recipe.data, options=type(options).model_validate(dict(options) | values)))
+
+
+def _have_one_style(datasets: Sequence[Dataset]) -> bool:
+    """Whether contents that are to be repainted want the very same styles, and have one shape."""
+    first = datasets[0]
+    assert first.repainting is not None
+    for dataset in datasets[1:]:
+        assert dataset.repainting is not None
+        pairs = zip(first.repainting.styles, dataset.repainting.styles, strict=True)
+        if first.real.shape != dataset.real.shape or not all(_are_one(ours, theirs) for ours, theirs in pairs):
+            return False
+    return True
+
+
+def _are_one(one: StylePicture, other: StylePicture) -> bool:
+    return all(
+        a is b or (a is not None and b is not None and np.array_equal(a, b))
+        for a, b in zip(vars(one).values(), vars(other).values(), strict=True)
+    )
+
+
+def _together(datasets: Sequence[Dataset]) -> Dataset:
+    """Contents of one shape and style, which were prepared one by one, as one data set."""
+    first = datasets[0]
+    assert first.repainting is not None
+    if len(datasets) == 1:
+        return first
+    repaintings = [dataset.repainting for dataset in datasets if dataset.repainting is not None]
+
+    def finish(made: Tensor, place: int) -> Tensor:
+        finished = [
+            picture if each.finish is None else each.finish(picture, 0)
+            for picture, each in zip(torch.split(made, 1), repaintings[place:], strict=False)
+        ]
+        channels = max(picture.shape[1] for picture in finished)  # some may tell how opaque they are
+        return torch.cat([torch.nn.functional.pad(picture, (0, 0) * 2 + (0, channels - picture.shape[1]), value=1.0)
+                          for picture in finished])  # fmt: skip
+
+    names = tuple(name for each in repaintings for name in each.names)
+    together = replace(first.repainting, names=names, finish=finish)
+    return replace(first, real=np.concatenate([dataset.real for dataset in datasets]), repainting=together)
+
+
+def _is_film(path: Path) -> bool:
+    """Whether a file is no picture; if it is no film either, reading it says so."""
+    with path.open("rb") as file:
+        return sniff(file.read(64)) is None
 
 
 def _write(output: Path, content: bytes) -> None:
@@ -313,10 +366,10 @@ def _write(output: Path, content: bytes) -> None:
 def _proportions(path: Path) -> float:
     """Width over height of a picture file; pictures that cannot be read are of one kind, and told later."""
     try:
-        height, width = size_of(path)
+        _, header = decode(path, (8, 8))
     except DataError:
         return 0.0
-    return float(round(width / height, 6))
+    return round(header.width / header.height, 6)
 
 
 def _digest(path: Path) -> str:

@@ -59,7 +59,7 @@ class Wavelets(Features):
                 place="features.wavelets",
                 remedy=f"It needs {SMALLEST_PX} px a side: raise `resolution`.",
             )
-        colours = torch.einsum("oc,nchw->nohw", self.opponent, (pictures + 1) / 2)
+        colours = torch.einsum("oc,nchw->nohw", self.opponent, (pictures + 1) / 2).contiguous()
         activations: list[Tensor] = []
         strength = None
         while len(activations) < len(self.layers) and min(colours.shape[2:]) >= SMALLEST_PX:
@@ -102,7 +102,7 @@ def filtered(maps: Tensor, bank: Tensor) -> Tensor:
     count, channels, height, width = maps.shape
     margin = bank.shape[-1] // 2
     single = pad(maps, (margin,) * 4, mode="reflect").flatten(0, 1).unsqueeze(1)  # (N * C, 1, ...)
-    return conv2d(single, bank).view(count, channels * len(bank), height, width)
+    return conv2d(single, bank).reshape(count, channels * len(bank), height, width)
 
 
 def _reach_px(octaves: int, second_order: bool) -> int:

@@ -457,6 +457,51 @@ class SoundPairLoss(Judge):
         return (outputs.made - outputs.target).abs().mean() + (made[-1] - wanted[-1]).square().mean()
 
 
+ON_ACTIVATIONS = ("made_features", "measured", "styles")
+
+
+@loss(generator=ON_ACTIVATIONS)
+class SoundStyleLoss(Judge):
+    """The mean activation of each channel."""
+
+    def measure(self, outputs: Outputs):
+        x = outputs.made_features["deep"]
+        x = x.to(torch.promote_types(x.dtype, torch.float32))
+        shares = [x.new_ones(1, 1, 1, 1) if region is None else region["deep"] for region in outputs.regions]
+        return tuple(
+            ((x * share).sum(dim=(2, 3)), share.expand_as(x[:, :1]).sum(dim=(2, 3)), *self.beside(x))
+            for share in shares
+        )
+
+    def beside(self, x):
+        return ()
+
+    def generator(self, outputs: Outputs):
+        values = []
+        for wanted in outputs.styles:
+            sums, count, *_ = outputs.measured[self][wanted.region]
+            style_sums, style_count, *_ = wanted.measured[self]
+            difference = sums / count - style_sums / style_count
+            values.append(wanted.weight * difference.square().sum())
+        return torch.stack(values).sum()
+
+
+@loss(generator=ON_ACTIVATIONS)
+class MeasuresMeans(SoundStyleLoss):
+    """Means of tiles have no sum that says anything."""
+
+    def beside(self, x):
+        return (x.mean(dim=(2, 3)),)
+
+
+@loss(generator=ON_ACTIVATIONS)
+class InCompany(SoundStyleLoss):
+    """A picture counts for less, the more there are."""
+
+    def generator(self, outputs: Outputs):
+        return super().generator(outputs) / len(outputs.measured[self][0][0])
+
+
 # Trainers
 
 
