@@ -16,7 +16,7 @@ from artgen.data import Dataset, Repainting, Workshop
 from artgen.data.cache import key_of
 from artgen.data.images import Picture, read_with_alpha, resize, shown
 from artgen.data.scan import look_through
-from artgen_pictures import FilmOptions, PicturesOptions, RepaintingOptions
+from artgen_pictures import FilmOptions, PicturesOptions, RepaintingOptions, WalkOptions
 from artgen_pictures.colours import recoloured
 from artgen_pictures.finish import Finish
 from artgen_pictures.studio import FLIGHT_FRAMES, builtin, flight
@@ -91,8 +91,34 @@ def film(options: FilmOptions, workshop: Workshop) -> Dataset:
             remedy="Lower `first_frame`.",
         )
     if options.frames_per_second:
-        rate = Fraction(options.frames_per_second).limit_denominator(_LARGEST_DENOMINATOR)
+        rate = _rate(options.frames_per_second)
     return _dataset(options, contents, rate, options.loops, notes)
+
+
+def walk(options: WalkOptions, workshop: Workshop) -> Dataset:
+    """The frames of a walk through a latent space, to be repainted together; after the last comes the first.
+
+    Raises:
+        CheckpointError: It is no run folder, or holds no checkpoint that is whole.
+        RecipeError: The run's generator takes no latents.
+    """
+    from artgen.walk import frames_of
+
+    contents = []
+    frames = frames_of(
+        options.content,
+        workshop,
+        keyframes=options.keyframes,
+        frames=options.frames,
+        seed=options.seed,
+        path=options.route,
+    )
+    with workshop.progress("Making frames", options.frames) as advance:
+        for number, frame in enumerate(frames):
+            height, width, _ = frame.shape
+            contents.append(_Content(f"{number:06}", resize(frame, _fitting(height, width, options))))
+            advance(1)
+    return _dataset(options, contents, _rate(options.frames_per_second), loops=True)
 
 
 def _dataset(
@@ -172,6 +198,10 @@ def _fitting(height: int, width: int, options: RepaintingOptions, path: Path | N
             remedy="Raise `resolution`, or cut a part out of it.",
         )
     return size
+
+
+def _rate(frames_per_second: float) -> Fraction:
+    return Fraction(frames_per_second).limit_denominator(_LARGEST_DENOMINATOR)
 
 
 def _builtin_size(options: RepaintingOptions) -> tuple[int, int]:
