@@ -96,8 +96,8 @@ def kept_part(
                 raise DataError(
                     f"{published.name} is needed, and {error.cause}; looked for in {', '.join(found)}",
                     place=published.url,
-                    remedy=f"Where there is a network: `curl -fLO {published.url}`; then put the file into the place "
-                    f"of {(*at_hand, path)[0]}",
+                    remedy=f"Where there is a network: `curl -fLO {published.url}`; then put the file at "
+                    f"{(*at_hand, path)[0]}",
                 ) from error
             with partial.open("rb") as file:
                 _keep(path, cut(file, sha256))

@@ -82,7 +82,7 @@ class LossContract(ComponentContract):
             features=features,
             made_features=activations(features, fake),
             source_features=activations(features, source),
-            styles=(Wanted(0.75, 0, {}), Wanted(0.25, 0, {}), Wanted(1.0, 1, {})),
+            styles=tuple(Wanted(weight, region, {}, real[:1].flip(3)) for weight, region in ((0.75, 0), (0.25, 0), (1.0, 1))),
             measured={},
             motion=Motion(fake[:-1], fake[1:], trusted),
         )

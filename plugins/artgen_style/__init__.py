@@ -60,6 +60,14 @@ class LayerOptions(LossOptions):
         return self
 
 
+class ContentOptions(LayerOptions):
+    """How activations are compared."""
+
+    normalisation: Literal["relative", "mean-square"] = "relative"
+    """`relative`: the squared difference over the squared activations of the content, about 1 for another picture
+    whatever the network. `mean-square`: its mean, as published settings have it."""
+
+
 class GramOptions(LayerOptions):
     """How Gram matrices are compared. The default serves every feature network, for it knows no scale."""
 
@@ -162,7 +170,7 @@ def artgen_losses() -> list[Component]:
     """Losses of features, which compare styles and contents; losses of pixels."""
     style = (*_ACTIVATIONS, "styles")
     return [
-        _loss("content", "Activations as the content has them (Gatys et al. 2016)", "content:Content", LayerOptions,
+        _loss("content", "Activations as the content has them (Gatys et al. 2016)", "content:Content", ContentOptions,
               *_ACTIVATIONS, "source_features"),
         _loss("gram", "Gram matrices as the style has them (Gatys et al. 2016)", "gram:Gram", GramOptions, *style),
         _loss("wasserstein-2", "Means and covariances as the style has them (Wasserstein-2 of Gaussians)",

@@ -6,7 +6,7 @@ In shapes: N pictures, C channels, h by w or P positions.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -53,12 +53,18 @@ class Layers:
     def total(self, values: Sequence[Tensor]) -> Tensor:
         """The scalar of the values (N,) of each layer: each times its share, all pictures added up."""
         weights = self.options.layer_weights or (1.0,) * len(values)
-        parts = [value.sum() * (weight / sum(weights)) for value, weight in zip(values, weights, strict=True)]
+        counted = sum(weights[: len(values)]) or 1.0
+        parts = [value.sum() * (weight / counted) for value, weight in zip(values, weights, strict=False)]
         return torch.stack(parts).sum()
 
 
 class StyleLoss:
     """Compares each region with each style that is wanted there, layer by layer."""
+
+    tensors: ClassVar[int]
+    """How many tensors `gather` gives of one layer,"""
+    tensors_of_shares: ClassVar[int] = 0
+    """and how many more of a region that has not all of it."""
 
     def __init__(self, options: LayerOptions) -> None:
         self.layers = Layers(options, "style_layers")
@@ -84,6 +90,7 @@ class StyleLoss:
             tuple(
                 tensor
                 for name in self.layers.names(outputs)
+                if name in made
                 for tensor in self.gather(
                     made[name], None if region is None else region[name], None if place is None else place[name]
                 )
@@ -94,17 +101,18 @@ class StyleLoss:
     def generator(self, outputs: Outputs) -> Tensor:
         assert outputs.measured is not None
         assert outputs.styles is not None
-        count, total = len(self.layers.names(outputs)), torch.zeros(())
+        total = torch.zeros(())
         for wanted in outputs.styles:
-            made, style = outputs.measured[self][wanted.region], wanted.measured[self]
-            layers = zip(_layer_by_layer(made, count), _layer_by_layer(style, count), strict=True)
-            total = total + wanted.weight * self.layers.total([self.distance(*pair) for pair in layers])
+            made = self._by_layer(outputs.measured[self][wanted.region], outputs.regions[wanted.region] is not None)
+            style = self._by_layer(wanted.measured[self], wanted.part is not None)
+            distances = [self.distance(*pair) for pair in zip(made, style, strict=False)]
+            total = total + wanted.weight * self.layers.total(distances)
         return total
 
-
-def _layer_by_layer(measured: Gathered, count: int) -> list[Gathered]:
-    each = len(measured) // count
-    return [measured[first : first + each] for first in range(0, len(measured), each)]
+    def _by_layer(self, measured: Gathered, shared: bool) -> list[Gathered]:
+        """What was gathered in each layer; a small picture may lack the last ones."""
+        each = self.tensors + (self.tensors_of_shares if shared else 0)
+        return [measured[first : first + each] for first in range(0, len(measured), each)]
 
 
 def weighed(activations: Tensor, share: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:

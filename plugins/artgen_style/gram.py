@@ -16,6 +16,8 @@ from artgen_style.activations import Gathered, StyleLoss, over, weighed
 class Gram(StyleLoss):
     """The squared difference of Gram matrices (eq. 3 to 5)."""
 
+    tensors = 2
+
     def __init__(self, options: GramOptions) -> None:
         super().__init__(options)
         self.normalisation = options.normalisation

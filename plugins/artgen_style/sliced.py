@@ -27,6 +27,9 @@ class Histogram(StyleLoss):
     Matching a histogram and then taking the squared difference, as Risser et al. do, is the same.
     """
 
+    tensors = 1
+    tensors_of_shares = 1
+
     def __init__(self, options: HistogramOptions) -> None:
         super().__init__(options)
         self.positions = options.positions

@@ -101,10 +101,10 @@ class CanvasTrainer:
         if batch.film is not None and self.losses.need("generator", "motion"):
             self.flow = motion_between(_frames(batch.real, batch.film, 0), loops=batch.film.loops)
 
-    def _motion(self, x: Tensor) -> Motion | None:
-        """Each made frame where the flow of the contents takes it, beside the frame that follows."""
+    def _motion(self, x: Tensor) -> Motion:
+        """Each made frame where the flow of the contents takes it, beside the frame that follows; none of pictures."""
         if self.flow is None or self.seen is None or self.seen.film is None:
-            return None
+            return Motion(x[:0], x[:0], x[:0, :1])
         grid, trusted = self.flow
         frames = _frames(x, self.seen.film, 1)
         following = frames.roll(-1, dims=0) if self.seen.film.loops else frames[1:]

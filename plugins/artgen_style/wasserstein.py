@@ -17,6 +17,8 @@ class Wasserstein(StyleLoss):
     |m_x - m_s|^2 + tr(C_x + C_s - 2 (C_s^1/2 C_x C_s^1/2)^1/2) (Olkin and Pukelsheim 1982).
     """
 
+    tensors = 3
+
     def gather(self, activations: Tensor, share: Tensor | None, place: tuple[int, int, int, int] | None) -> Gathered:
         f, weighed_f, count = weighed(activations, share)
         with torch.autocast(f.device.type, enabled=False):

@@ -17,6 +17,7 @@ from artgen.rng import drawing
 from artgen.testing.filters import SmallFeatures
 from artgen.training import Features, Losses, LossTerm, Motion, Outputs, Wanted
 from artgen_style import (
+    ContentOptions,
     GramOptions,
     HistogramOptions,
     LayerOptions,
@@ -39,6 +40,7 @@ STYLE_LOSSES = {
     "histogram": lambda **options: Histogram(HistogramOptions(**options)),
 }
 every_style_loss = pytest.mark.parametrize("make", STYLE_LOSSES.values(), ids=STYLE_LOSSES.keys())
+PICTURE = torch.zeros(1, 3, 8, 8)
 SHAPES = {"shallow": (3, 8, 6), "deep": (5, 4, 3)}
 STYLE_SHAPES = {"shallow": (3, 6, 10), "deep": (5, 3, 5)}
 
@@ -66,7 +68,7 @@ def value(loss, made, *styles, regions=(None,), parts=None):
     """What a loss finds: styles are (weight, region, activations)."""
     parts = parts or [None] * len(styles)
     wanted = tuple(
-        Wanted(weight, region, {loss: measured(loss, style, (part,))[0]})
+        Wanted(weight, region, {loss: measured(loss, style, (part,))[0]}, PICTURE, part)
         for (weight, region, style), part in zip(styles, parts, strict=True)
     )
     found = {loss: measured(loss, made, regions)}
@@ -88,27 +90,30 @@ def rows(layer):
 
 
 def content(made, source, **options):
-    loss = Content(LayerOptions(**options))
+    loss = Content(ContentOptions(**options))
     found = {loss: measured(loss, made, source_features=source)}
     return loss.generator(Outputs(features=Named(), measured=found))
 
 
-def test_content_is_the_mean_squared_difference():
+def test_content_is_the_squared_difference_over_the_squares_or_their_mean():
     made, source = activations(seed=1), activations(seed=2)
-    expected = np.mean((rows(made["deep"]) - rows(source["deep"])) ** 2)
-    assert content(made, source).item() == pytest.approx(expected, rel=1e-5)
+    squares = (rows(made["deep"]) - rows(source["deep"])) ** 2
+    found = content(made, source, normalisation="mean-square").item()
+    assert found == pytest.approx(squares.mean(), rel=1e-5)
+    assert content(made, source).item() == pytest.approx(squares.sum() / (rows(source["deep"]) ** 2).sum(), rel=1e-5)
     assert content(made, made).item() == 0
 
 
 def test_content_adds_up_pictures_and_layers_by_their_weights():
     made, source = activations(count=2, seed=1), activations(count=2, seed=2)
     difference = [((made[name] - source[name]) ** 2).mean(dim=(1, 2, 3)).sum().item() for name in ("deep", "shallow")]
-    found = content(made, source, layers=("deep", "shallow"), layer_weights=(3.0, 1.0)).item()
+    chosen = {"layers": ("deep", "shallow"), "layer_weights": (3.0, 1.0)}
+    found = content(made, source, normalisation="mean-square", **chosen).item()
     assert found == pytest.approx(0.75 * difference[0] + 0.25 * difference[1], rel=1e-5)
 
 
 def test_content_of_a_picture_of_a_style_is_nothing():
-    assert Content(LayerOptions()).measure(Outputs(features=Named(), made_features=activations())) == ((),)
+    assert Content(ContentOptions()).measure(Outputs(features=Named(), made_features=activations())) == ((),)
 
 
 # Gram matrices
@@ -431,7 +436,7 @@ def test_styles_are_added_by_their_weights(make):
     with drawing(0, "directions"):  # each style has directions of its own
         expected = 0.0
         for weight, style in ((0.75, first), (0.25, second)):
-            wanted = Wanted(weight, 0, {loss: measured(loss, style)[0]})
+            wanted = Wanted(weight, 0, {loss: measured(loss, style)[0]}, PICTURE)
             outputs = Outputs(features=Named(), styles=(wanted,), measured={loss: measured(loss, made)})
             expected += loss.generator(outputs).item()
     assert found == pytest.approx(expected, rel=1e-5)
@@ -605,7 +610,7 @@ def test_losses_work_together_through_the_core():
     needs = {component.name: component.needs for component in artgen_losses()}
     losses = Losses({
         "gram": LossTerm(Gram(GramOptions()), needs=needs["gram"]),
-        "content": LossTerm(Content(LayerOptions()), 0.1, needs=needs["content"]),
+        "content": LossTerm(Content(ContentOptions()), 0.1, needs=needs["content"]),
         "smooth": LossTerm(TotalVariation(VariationOptions()), 0.2, needs=needs["total-variation"]),
     })  # fmt: skip
 
@@ -613,7 +618,7 @@ def test_losses_work_together_through_the_core():
         return dict(zip(features.layers, features(pictures), strict=True))
 
     style = losses.measure(Outputs(features=features, made_features=found(source[:1])))
-    wanted = Wanted(1.0, 0, {loss: regions[0] for loss, regions in style.items()})
+    wanted = Wanted(1.0, 0, {loss: regions[0] for loss, regions in style.items()}, PICTURE)
     outputs = Outputs(
         features=features, made=made, made_features=found(made), source_features=found(source), styles=(wanted,)
     )
