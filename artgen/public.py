@@ -64,6 +64,7 @@ PUBLIC: Mapping[str, tuple[str, ...]] = {
     "artgen.plugins": ("Plugins", "load_plugins"),
     "artgen.recipe": ("Recipe", "load_recipe"),
     "artgen.run.record": ("RunFolder",),
+    "artgen.walk": ("PathName", "frames_of"),
     "artgen.testing": tuple(artgen.testing.__all__),
 }
 """Module -> the names in it that are promised."""

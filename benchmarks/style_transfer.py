@@ -18,6 +18,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -94,7 +95,7 @@ def pictures(size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Plain:
-    """The loop of the tutorials, with the losses of the recipe: Gatys et al. 2016, relative to the size of the Grams."""
+    """The loop of the tutorials, with the losses of the recipe: those of Gatys et al. 2016, relative to their size."""
 
     def __init__(self, network: VGG19, size: int, device: torch.device, weight: float = 100.0) -> None:
         self.network, self.weight = network, weight
@@ -114,7 +115,8 @@ class Plain:
         style = sum(
             (gram(found[layer]) - wanted).square().sum() / wanted.square().sum() for layer, wanted in self.grams.items()
         )
-        return mse_loss(found["relu4_2"], self.target) + self.weight * style / len(self.grams)
+        content = mse_loss(found["relu4_2"], self.target) / self.target.square().mean()
+        return content + self.weight * style / len(self.grams)
 
     def optimise(self, iterations: int) -> Tensor:
         x = self.content.clone().requires_grad_()
@@ -179,9 +181,9 @@ def main() -> None:
     times: dict[str, list[float]] = {"artgen": [], "plain": []}
     for _ in range(given.rounds + 1):  # the first warms up
         job = job_of(given.size, given.steps, device, plugin)
-        seconds, ours = timed(lambda: run(job), device)
+        seconds, ours = timed(partial(run, job), device)
         times["artgen"].append(seconds)
-        seconds, theirs = timed(lambda: plain.optimise(given.iterations), device)
+        seconds, theirs = timed(partial(plain.optimise, given.iterations), device)
         times["plain"].append(seconds)
     with torch.no_grad():
         losses = {name: float(plain.loss(x.to(device))) for name, x in (("artgen", ours), ("plain", theirs))}

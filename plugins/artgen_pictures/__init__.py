@@ -1,4 +1,4 @@
-"""Pictures to be repainted, single files, folders and films, and the styles that they take."""
+"""Pictures to be repainted, single files, folders, films and latent walks, and the styles that they take."""
 
 from __future__ import annotations
 
@@ -116,6 +116,25 @@ class FilmOptions(RepaintingOptions):
     """The first frame follows the last."""
 
 
+class WalkOptions(RepaintingOptions):
+    """The frames of a walk through the latent space of a GAN, which are repainted together and loop."""
+
+    content: FilePath = Field(min_length=1)
+    """The run folder of the GAN; its newest checkpoint makes the frames."""
+    route: Literal["spline", "great-circle", "noise-loop", "orbit"] = "spline"
+    """How the keyframes, which are drawn at random, are connected. "spline" goes through them without a jolt,
+    "great-circle" the shortest way, with a turn at each; "noise-loop" wanders past them; "orbit" is a circle through
+    the first two."""
+    keyframes: int = Field(6, ge=2, le=10_000)
+    """How many there are. The more of them in a walk of so many frames, the faster pictures change."""
+    frames: int = Field(72, ge=1, le=100_000)
+    """How many frames the walk is divided into."""
+    seed: int = Field(0, ge=0)
+    """One seed, the same walk."""
+    frames_per_second: float = Field(24.0, gt=0, le=1000)
+    """How fast it plays."""
+
+
 @hookimpl
 def artgen_datasets() -> list[Component]:
     """The data sets of this plugin."""
@@ -133,5 +152,12 @@ def artgen_datasets() -> list[Component]:
             summary="The frames of a film to be repainted, and the styles that they take",
             options=FilmOptions,
             factory="artgen_pictures.contents:film",
+        ),
+        Component(
+            kind="data",
+            name="walk",
+            summary="The frames of a walk through a GAN's latent space, which loops, and the styles that they take",
+            options=WalkOptions,
+            factory="artgen_pictures.contents:walk",
         ),
     ]

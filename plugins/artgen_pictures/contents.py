@@ -16,7 +16,7 @@ from artgen.data import Dataset, Repainting, Workshop
 from artgen.data.cache import key_of
 from artgen.data.images import Picture, read, read_with_alpha, resize, shown
 from artgen.data.scan import look_through
-from artgen_pictures import FilmOptions, PicturesOptions, RepaintingOptions
+from artgen_pictures import FilmOptions, PicturesOptions, RepaintingOptions, WalkOptions
 from artgen_pictures.colours import recoloured
 from artgen_pictures.finish import Finish
 from artgen_pictures.studio import builtin, flight
@@ -84,7 +84,7 @@ def film(options: FilmOptions, workshop: Workshop) -> Dataset:
         looked_at = [frame._replace(name=f"{at:06}") for at in places.tolist() for frame in reel.read(at, 1)]
     rate = reel.frames_per_second
     if options.frames_per_second:
-        rate = Fraction(options.frames_per_second).limit_denominator(_LARGEST_DENOMINATOR)
+        rate = _rate(options.frames_per_second)
     return _dataset(options, contents, rate, options.loops, reel.notes, looked_at)
 
 
@@ -129,6 +129,32 @@ def _reel(options: FilmOptions) -> _Reel:
 
 def _stretch(items: Sequence[T], first: int, most: int | None) -> Iterator[T]:
     return islice(items, first, None if most is None else first + most)
+
+
+def walk(options: WalkOptions, workshop: Workshop) -> Dataset:
+    """The frames of a walk through a latent space, to be repainted together; after the last comes the first.
+
+    Raises:
+        CheckpointError: It is no run folder, or holds no checkpoint that is whole.
+        RecipeError: The run's generator takes no latents.
+    """
+    from artgen.walk import frames_of
+
+    contents = []
+    frames = frames_of(
+        options.content,
+        workshop,
+        keyframes=options.keyframes,
+        frames=options.frames,
+        seed=options.seed,
+        path=options.route,
+    )
+    with workshop.progress("Making frames", options.frames) as advance:
+        for number, frame in enumerate(frames):
+            height, width, _ = frame.shape
+            contents.append(_Content(f"{number:06}", resize(frame, _fitting(height, width, options))))
+            advance(1)
+    return _dataset(options, contents, _rate(options.frames_per_second), loops=True)
 
 
 def _dataset(
@@ -215,6 +241,10 @@ def _fitting(height: int, width: int, options: RepaintingOptions, path: Path | N
             remedy="Raise `resolution`, or cut a part out of it.",
         )
     return size
+
+
+def _rate(frames_per_second: float) -> Fraction:
+    return Fraction(frames_per_second).limit_denominator(_LARGEST_DENOMINATOR)
 
 
 def _builtin_size(options: RepaintingOptions) -> tuple[int, int]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -18,10 +19,13 @@ from artgen.data.images import encode_png, write_png
 from artgen.errors import DataError, RecipeError
 from artgen.recipe import load_recipe
 from artgen.testing import DatasetContract
+from artgen.testing.runs import train
 from artgen.testing.runs import workshop as quiet_workshop
-from artgen_pictures import BUILTIN_CONTENTS, BUILTIN_STYLES, FilmOptions, PicturesOptions
+from artgen.walk import frames_of
+from artgen.walk.paths import PATHS
+from artgen_pictures import BUILTIN_CONTENTS, BUILTIN_STYLES, FilmOptions, PicturesOptions, WalkOptions
 from artgen_pictures.colours import GREY, LUMA, Map, Moments, matched, matched_luminance, mixed, moments, recoloured
-from artgen_pictures.contents import film, pictures
+from artgen_pictures.contents import film, pictures, walk
 from artgen_pictures.studio import FLIGHT_FRAMES, builtin, flight
 
 MATCHINGS = ["symmetric", "cholesky", "pca"]
@@ -45,7 +49,7 @@ def made(tmp_path):
     """Make a data set of pictures, or of a film, from a table as a recipe has it."""
 
     def make(kind=PicturesOptions, **table):
-        factory = film if kind is FilmOptions else pictures
+        factory = {FilmOptions: film, WalkOptions: walk}.get(kind, pictures)
         return factory(options_of(kind, **{"style": str(tmp_path / "style.png"), **table}), quiet_workshop(tmp_path))
 
     write_png(tmp_path / "style.png", noise(20, 24, seed=1))
@@ -674,6 +678,46 @@ def test_a_box_is_filled_by_the_built_in_content(made):
 # The contract, on files
 
 
+@pytest.fixture(scope="module")
+def gan(tmp_path_factory):
+    """The run folder of a small GAN."""
+    folder = tmp_path_factory.mktemp("gan")
+    np.savez(folder / "pictures.npz", images=np.random.default_rng(0).integers(0, 256, (16, 16, 16, 3), np.uint8))
+    recipe = """
+        [data.npz]
+        path = "pictures.npz"
+        resolution = 16
+        [generator.dcgan]
+        latent = 4
+        width = 4
+        [losses.non-saturating]
+        [trainer.adversarial]
+        [[phase]]
+        images = 16
+        batch = 4
+    """
+    train(folder, recipe)
+    return str(folder / "run")
+
+
+def test_a_walk_is_the_loop_of_a_run(made, gan, tmp_path):
+    table = {"content": gan, "keyframes": 3, "frames": 5, "seed": 1, "frames_per_second": 12.5, "route": "orbit"}
+    dataset = made(WalkOptions, resolution=16, **table)
+    wanted = frames_of(gan, quiet_workshop(tmp_path), keyframes=3, frames=5, seed=1, path="orbit")
+    assert np.array_equal(dataset.real, list(wanted))
+    repainting = dataset.repainting
+    assert (repainting.loops, repainting.frames_per_second) == (True, Fraction(25, 2))
+    assert repainting.names == ("000000", "000001", "000002", "000003", "000004")
+    larger = made(WalkOptions, resolution=(40, 24), **table)
+    assert larger.real.shape == (5, 24, 24, 3)
+    assert larger.fingerprint != dataset.fingerprint
+    assert made(WalkOptions, resolution=16, **{**table, "seed": 2}).fingerprint != dataset.fingerprint
+
+
+def test_a_walk_has_every_route_that_there_is():
+    assert WalkOptions.model_fields["route"].annotation == Literal[tuple(PATHS)]
+
+
 class OnFiles(DatasetContract):
     @pytest.fixture(autouse=True)
     def _files(self, tmp_path):
@@ -693,6 +737,14 @@ class TestPictures(OnFiles):
 
 class TestFilm(OnFiles):
     component = "film"
+
+
+class TestWalk(DatasetContract):
+    component = "walk"
+
+    @pytest.fixture(autouse=True)
+    def _run(self, gan):
+        self.options = {"content": gan, "frames": 3, "resolution": 16}
 
 
 del OnFiles, DatasetContract  # they are no tests of their own
