@@ -70,6 +70,8 @@ def run(
             click.echo(phase)
         click.echo(needs)
         return
+    if loaded.features is not None:
+        click.echo(f"features: {loaded.features.label}, {loaded.features.component.summary}", err=True)
     record = {
         "command": ["artgen", *sys.argv[1:]],
         "recipe_given": {"recipe": recipe, "set": list(overrides), "data": data},
