@@ -27,13 +27,19 @@ Side = Literal["generator", "critic"]
 def _from_its_folder(path: str, info: ValidationInfo) -> str:
     if not path or info.context is None:
         return path
-    folder = info.context.get(info.field_name, info.context[""])
+    homes: Mapping[tuple[str, str], set[str]] = info.context.get("homes", {})
+    folder, *others = homes.get((str(info.field_name), path)) or homes.get(("", path)) or {info.context[""]}
+    if others:
+        error = ValueError(f"{path!r} stands in recipes of several folders, and one cannot tell whose this is")
+        error.add_note("Write the full path.")
+        raise error
     return os.path.abspath(os.path.join(folder, os.path.expanduser(path)))  # noqa: PTH100, PTH111, PTH118  # a string
 
 
 FilePath = Annotated[str, AfterValidator(_from_its_folder)]
-"""Type of an option that names a file or folder. Relative paths start at the folder of the recipe that holds them, on
-the command line at the current one; whoever reads the option gets an absolute path. The empty string stays empty."""
+"""Type of an option that names a file or folder, also in tables within the table. Relative paths start at the folder of
+the recipe that holds them, on the command line at the current one; whoever reads the option gets an absolute path. The
+empty string stays empty."""
 
 
 class Options(BaseModel):

@@ -28,10 +28,18 @@ TRASH = ".trash-"
 
 _LEFTOVER = re.compile(r"\.(tmp|trash)-[0-9a-f]{32}")
 _UNSUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+_NO_LINKS = _UNSUPPORTED | {errno.EPERM, errno.EMLINK}  # some file systems have none: FAT, network drives
 _CHUNK_BYTES = 1 << 24
 
 log = logging.getLogger(__name__)
 _told_unsupported = False
+
+
+def cache_folder() -> Path:
+    """Where what can be made or fetched anew is kept: `$ARTGEN_CACHE`, or the user's cache folder."""
+    import platformdirs
+
+    return Path(os.environ.get("ARTGEN_CACHE") or platformdirs.user_cache_path("artgen"))
 
 
 def unused(folder: Path, prefix: str) -> Path:
@@ -98,10 +106,11 @@ def replace(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, new: bool = False) -> Iterator[Path]:
     """The same for a content too large for memory: yield a temporary path, which takes the place of `path` at the end.
 
-    Whatever the block raises leaves `path` as it was and the temporary file removed.
+    Whatever the block raises leaves `path` as it was and the temporary file removed. With `new` nothing is replaced: if
+    something has the name by then, that is a FileExistsError.
     """
     temporary = unused(path.parent, TEMPORARY)
     try:
@@ -111,7 +120,10 @@ def replacing(path: Path) -> Iterator[Path]:
             _sync(descriptor)
         finally:
             os.close(descriptor)
-        temporary.replace(path)
+        if new:
+            _rename_new(temporary, path)
+        else:
+            temporary.replace(path)
         sync_folder(path.parent)
     except BaseException:
         with suppress(OSError):
@@ -198,6 +210,20 @@ def remove_leftovers(folder: Path) -> None:
                 remove(entry)
             except OSError as error:
                 log.warning("%s: a leftover cannot be removed: %s", entry, error.strerror or error)
+
+
+def _rename_new(source: Path, target: Path) -> None:
+    """Rename a file, unless something has the name: a plain rename would replace it, on POSIX."""
+    try:
+        target.hardlink_to(source)  # in one step, whatever other processes do
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
+        source.rename(target)
+    else:
+        source.unlink()
 
 
 def _write(descriptor: int, content: memoryview) -> None:

@@ -79,6 +79,7 @@ class Registration:
 
         Each method is a pure function of `artgen.training.Outputs` and returns a scalar tensor; the component's `needs`
         lists the fields that it reads. Options derive from `artgen.LossOptions`; the core applies `weight` and `every`.
+        A loss that compares styles has a method `measure(outputs)` too, and finds what it returned in `measured`.
         """
         raise NotImplementedError
 

@@ -25,12 +25,14 @@ Form = Tensor | tuple[Tensor, ...]
 Prior = Literal["gaussian", "sphere", "uniform"]
 
 Measured = tuple[tuple[Tensor, ...], ...]
-"""What a loss measures in pictures before it judges: for each region of `Outputs.regions` tensors that add up, so that
-those of the tiles of a picture have the sum that the whole picture has."""
+"""What a loss measures in N pictures before it judges: for each region of `Outputs.regions` tensors (N, ...) that add
+up, so that those of the tiles of a picture have the sum that the whole picture has."""
 
 Region = Mapping[str, Tensor] | None
-"""How much of each position belongs to a region: layer of features -> (1 or N, 1, h, w) in 0..1, and "pixels" -> the
-same of each pixel, (1 or N, 1, H, W); None: all of it."""
+"""How much of each position belongs to a region: layer of features, or "pixels" -> (1, 1, h, w) in 0..1; None: all."""
+
+Place = Mapping[str, tuple[int, int, int, int]]
+"""Where a tile lies: layer of features -> row and column of its first position, rows and columns of the whole layer."""
 
 
 class Size(NamedTuple):
@@ -207,10 +209,10 @@ class Wanted:
     """A style as a loss sees it: what the loss itself measured in its picture, `measured[loss]`, and what for.
 
     Args:
-        weight: Share of this style in its region; the shares of a region sum to 1.
+        weight: Share of this style in its region, times the region's share of the canvas; together these are 1 or less.
         region: Index into `Outputs.regions`.
-        measured: By the loss that measured: its tensors for one region.
-        picture: The style itself, (1, 3, h, w) in [-1, 1], at the size that it was measured at.
+        measured: By the loss that measured: its tensors for one region of one picture.
+        picture: (1, 3, h, w) in [-1, 1].
         part: Which part of it is meant, (1, 1, h, w) in 0..1; None: all of it.
     """
 
@@ -264,7 +266,8 @@ class Outputs:
     Of style transfer: `source` is the content; `made_features` and `source_features` hold the activations of `made` and
     `source` by layer; `styles` says which styles are wanted in which of the `regions`; `measured[loss]` is what a loss
     measured in these pictures by its method `measure(outputs)`, before it was asked to judge; `motion` compares
-    neighbouring frames of a film.
+    neighbouring frames of a film. A loss that measures may be shown a tile of larger pictures: then `place` says which,
+    whatever it draws it draws alike for every tile, and when it judges there are no activations any more.
     """
 
     real: Form | None = None
@@ -281,6 +284,7 @@ class Outputs:
     styles: tuple[Wanted, ...] | None = None
     regions: tuple[Region, ...] = (None,)
     measured: Mapping[object, Measured] | None = None
+    place: Place | None = None
     motion: Motion | None = None
 
 
@@ -353,9 +357,17 @@ class Losses:
         return total, values
 
     def measure(self, outputs: Outputs) -> dict[object, Measured]:
-        """What each loss that measures before it judges, by a method `measure`, finds in these pictures."""
-        losses = [term.loss for term in self.terms.values() if term.weight and hasattr(term.loss, "measure")]
-        return {loss: loss.measure(outputs) for loss in losses}
+        """What each loss that measures before it judges, by a method `measure`, finds in these pictures.
+
+        Where there are no activations of a source, as in a style, losses that need them are not asked.
+        """
+        return {
+            term.loss: term.loss.measure(outputs)
+            for term in self.terms.values()
+            if term.weight
+            and hasattr(term.loss, "measure")
+            and not (outputs.source_features is None and "source_features" in term.needs.get("generator", ()))
+        }
 
     def steady(self, side: Side, values: Mapping[str, Tensor]) -> Tensor:
         """The weighted sum, of `values` as a call returned them, of the terms that are due at every step."""
@@ -396,8 +408,8 @@ class Phase:
     `learning_rate_factor` multiplies the trainer's learning rates in this phase: a trainer that has some heeds it.
 
     A batch that does not fit into memory is taken in `pieces`, one after the other; each is what another process would
-    have had. Statistics over a batch are then those of a piece. Of a trainer that can, a picture that does not fit by
-    itself is taken in `tiles`, so many along each side.
+    have had. Statistics over a batch are then those of a piece. A trainer that says `splits_pictures` takes the pieces
+    itself, within one step; there may be more pieces than pictures, for it can cut these into tiles.
     """
 
     index: int
@@ -407,7 +419,6 @@ class Phase:
     fade: float = 0.0
     pieces: int = 1
     learning_rate_factor: float = 1.0
-    tiles: int = 1
 
 
 @dataclass(frozen=True)
@@ -438,15 +449,15 @@ class Clock:
 class Batch:
     """Real pictures (N, 3, H, W) in [-1, 1] on the device, and for pairs what they are to be made from.
 
-    Of pictures that are repainted, `real` are the contents, `first` is the place of the first of them in the data set,
-    and `styles` and `film` say in what manner.
+    Of pictures that are repainted, `real` are the contents, `styles` and `film` say in what manner, and `start` is what
+    they begin with, (1, 3, H, W), where the data set says so.
     """
 
     real: Tensor
     source: Tensor | None = None
-    first: int = 0
     styles: tuple[Style, ...] = ()
     film: Film | None = None
+    start: Tensor | None = None
 
     def split(self, count: int) -> tuple[Batch, ...]:
         """Cut into `count` equal batches, for trainers that take several critic steps a step."""
@@ -477,7 +488,7 @@ class Trainer(Protocol):
 
     batches_per_step: int
     """How many batches of the phase's size one step consumes (several critic steps)."""
-    # And, if it heeds `Phase.tiles`: `takes_tiles = True`.
+    # One that takes the pieces of a phase itself says so by `splits_pictures = True`.
 
     def begin(self, phase: Phase) -> None:
         """Prepare for a phase: make, reset or warm-start optimizers. Idempotent, also before `load_state_dict`."""

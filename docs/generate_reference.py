@@ -130,7 +130,7 @@ def _bounds(part: dict[str, Any], schema: dict[str, Any]) -> Iterator[str]:
     for way in part.get("anyOf", ()):
         told += _bounds(way, schema)
     for item in inside:
-        told += [f"each {bound}" for bound in _bounds(item, schema)]
+        told += [f"each {bound.removeprefix('each ')}" for bound in _bounds(item, schema)]
     plain = {bound.removeprefix("each ") for bound in told if not bound.startswith("each ")}
     yield from dict.fromkeys(bound for bound in told if bound.removeprefix("each ") not in plain or bound in plain)
 

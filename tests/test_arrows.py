@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CORE = sorted((ROOT / "artgen").rglob("*.py"))
 PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 PLUGIN_NAMES = {path.name for path in (ROOT / "plugins").iterdir() if path.is_dir()}
-HEAVY = {"torch", "kornia", "cv2", "numpy"}
+HEAVY = {"torch", "kornia", "cv2", "numpy", "av"}
 LIGHT = ("errors", "components", "contract", "hookspecs", "isolation", "plugins", "recipe", "sources")
 COMPONENTS = [component for plugin in load_plugins().plugins for component in plugin.components]
 

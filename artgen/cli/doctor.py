@@ -14,8 +14,8 @@ def doctor(as_json: bool) -> None:
     import importlib.metadata
     import shutil
 
-    from artgen.cli.run import cache_folder
     from artgen.device import choose_device, choose_precision, describe_device
+    from artgen.files import cache_folder
     from artgen.plugins import load_plugins
 
     device = choose_device("auto")

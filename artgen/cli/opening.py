@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 def opened(run: Path, device: str) -> OpenRun:
     """Open a run folder on a device given by name."""
     from artgen.cli.progress import bar
-    from artgen.cli.run import cache_folder, workers
+    from artgen.cli.run import workers
     from artgen.data.dataset import Workshop
     from artgen.device import choose_device, exhaustion
+    from artgen.files import cache_folder
     from artgen.plugins import load_plugins
     from artgen.run.opening import open_run
 

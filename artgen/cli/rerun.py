@@ -30,8 +30,9 @@ def rerun(run: Path, out: Path | None, force: bool, device: str | None, dry_run:
     command goes on.
     """
     from artgen.cli.progress import bar, training_bar
-    from artgen.cli.run import cache_folder, show_finished, show_needs, workers
+    from artgen.cli.run import show_finished, show_needs, workers
     from artgen.data.dataset import Workshop
+    from artgen.files import cache_folder
     from artgen.plugins import load_plugins
     from artgen.run.record import RunFolder
     from artgen.run.rerun import ends_alike, free_folder, refusal, repetition

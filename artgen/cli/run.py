@@ -47,6 +47,7 @@ def run(
     from artgen.cli.progress import bar, training_bar
     from artgen.data.dataset import Workshop
     from artgen.device import choose_device
+    from artgen.files import cache_folder
     from artgen.plugins import load_plugins
     from artgen.recipe import Device, load_recipe
     from artgen.run.session import run_recipe, try_recipe
@@ -101,19 +102,11 @@ def show_finished(finished: Finished | None) -> None:
         click.echo(f"{finished.folder} was finished already; --fresh begins anew", err=True)
     for name, value in finished.figures.items():
         click.echo(f"{name} = {value:.4g}")
-    click.echo(finished.sheet)
+    for path in finished.pictures or (finished.sheet,):
+        click.echo(path)
     click.echo(finished.folder / "report.html")
     if finished.plugin_fault is not None:
         raise finished.plugin_fault
-
-
-def cache_folder() -> Path:
-    """Where prepared pictures are kept: `$ARTGEN_CACHE`, or the user's cache folder."""
-    import os
-
-    import platformdirs
-
-    return Path(os.environ.get("ARTGEN_CACHE") or platformdirs.user_cache_path("artgen"))
 
 
 def workers() -> int:

@@ -73,9 +73,11 @@ class Repainting:
         loops: The first frame follows the last.
         before: The finished frame before the first one.
         after: The finished frame after the last one.
+        start: What all of them begin with, (H, W, 3) uint8; None: what the generator begins with.
         finish: Turns made pictures, (N, 3, H, W) float in [-1, 1], and the place of the first of them in the data set,
-            into what is shown and kept, (N, 3 or 4, H, W), the fourth channel being how opaque it is: it puts back
-            colours or an alpha of the contents. None: pictures are kept as they are made.
+            into what is shown and kept, (N, 3 or 4, H, W) in [-1, 1], the fourth channel being how opaque it is, -1
+            for not at all: it puts back colours or an alpha of the contents. They may be smaller than these. None:
+            pictures are kept as they are made.
     """
 
     styles: tuple[StylePicture, ...]
@@ -84,6 +86,7 @@ class Repainting:
     loops: bool = False
     before: Neighbour | None = None
     after: Neighbour | None = None
+    start: NDArray[np.uint8] | None = None
     finish: Callable[[Tensor, int], Tensor] | None = None
 
 

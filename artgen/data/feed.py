@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from artgen.data.dataset import Dataset, Pictures
+from artgen.data.dataset import Dataset, Neighbour, Pictures, Repainting
 from artgen.data.pixels import to_float, to_uint8
 from artgen.errors import DataError
 from artgen.rng import numpy_generator, permutation
-from artgen.training import Batch, Size, Source
+from artgen.training import Batch, Film, Size, Source, Style
 
 # The share of free GPU memory that the data set may take; the rest is for training.
 _RESIDENT_SHARE = 0.6
@@ -75,7 +75,8 @@ class Feed:
             raise DataError("the data set holds no pictures")
         self._enlarged = _enlarged(Size(*dataset.real.shape[1:3]), jitter_px)
         self._epoch = lru_cache(maxsize=2)(self._draw_epoch)  # a batch may reach into the next epoch
-        fixed = permutation(seed, "fixed", 0, len(dataset))
+        self._repainted = lru_cache(maxsize=1)(self._whole_batch)  # the same object for every step of a phase
+        fixed = self._ordered() if dataset.repainting else permutation(seed, "fixed", 0, len(dataset))
         held_out_count = max(1, round(held_out * len(dataset))) if held_out else 0
         if held_out_count == len(dataset):
             raise DataError(
@@ -105,8 +106,11 @@ class Feed:
             world: How many processes there are.
 
         Returns:
-            Pictures (n, 3, H, W) float32 in [-1, 1] on the device, in channels_last memory.
+            Pictures (n, 3, H, W) float32 in [-1, 1] on the device, in channels_last memory. Pictures that are repainted
+            all come in every batch, in their order, with styles and neighbours of the same scale.
         """
+        if self.dataset.repainting is not None:
+            return self._repainted(size)
         first, end = images + count * rank // world, images + count * (rank + 1) // world
         epochs, places = np.divmod(np.arange(first, end), len(self._learnt))
         pieces = [self._epoch(int(epoch)).at(places[epochs == epoch]) for epoch in np.unique(epochs)]
@@ -122,6 +126,52 @@ class Feed:
         if self._source is None:
             return Batch(real)
         return Batch(real, self._pictures(self._source, shown.picture, size, shown, self.dataset.source_is_labels))
+
+    def _whole_batch(self, size: Size) -> Batch:
+        """All pictures that are to be repainted, and how."""
+        repainting = self.dataset.repainting
+        assert repainting is not None
+        scale = size.height / self.dataset.real.shape[1]
+        styles = tuple(
+            Style(
+                self._scaled(style.picture, scale),
+                style.weight,
+                None if style.where is None else self._mask(style.where, size),
+                None if style.part is None else self._mask(style.part, _times(style.picture.shape, scale)),
+            )
+            for style in repainting.styles
+        )
+        real = self._pictures(self._real, self._ordered(), size)
+        start = None if repainting.start is None else _shrink(self._pixels(repainting.start), size)
+        return Batch(real, styles=styles, film=self._film(repainting, size), start=start)
+
+    def _ordered(self) -> Indices:
+        return np.arange(len(self.dataset))
+
+    def _film(self, repainting: Repainting, size: Size) -> Film | None:
+        if repainting.frames_per_second is None:
+            return None
+
+        def finished(neighbour: Neighbour | None) -> tuple[Tensor, Tensor] | None:
+            if neighbour is None:
+                return None
+            content, made = (self._pixels(picture) for picture in (neighbour.content, neighbour.made))
+            return _shrink(content, size), _shrink(made, size)
+
+        return Film(repainting.loops, finished(repainting.before), finished(repainting.after))
+
+    def _scaled(self, picture: NDArray[np.uint8], scale: float) -> Tensor:
+        """A picture (h, w, 3) uint8 that is as much smaller as the phase's are, (1, 3, h', w') in [-1, 1]."""
+        return _shrink(self._pixels(picture), _times(picture.shape, scale))
+
+    def _pixels(self, picture: NDArray[np.uint8]) -> Tensor:
+        pixels = torch.from_numpy(np.array(picture)).to(self.device).permute(2, 0, 1)[None]
+        return to_float(pixels).contiguous(memory_format=torch.channels_last)
+
+    def _mask(self, mask: NDArray[np.uint8], size: Size) -> Tensor:
+        """A mask (h, w) uint8 -> (1, 1, H, W) in 0..1."""
+        shares = torch.from_numpy(np.array(mask)).to(self.device)[None, None].float().div_(255)
+        return _shrink(shares, size)
 
     def reals(self, count: int, size: Size, *, training: bool = False) -> Tensor:
         """The first `count` pictures, or all, of a fixed shuffled order, (n, 3, H, W) uint8 on the device.
@@ -230,6 +280,11 @@ def _cut(pictures: Tensor, enlarged: Size, top: Tensor, left: Tensor, labels: bo
     return windows[torch.arange(len(pictures), device=pictures.device), :, top, left]
 
 
+def _times(shape: tuple[int, ...], scale: float) -> Size:
+    """The size of a picture of this shape, (h, w) or more, that is scaled; no side under 1 px."""
+    return Size(*(max(1, round(side * scale)) for side in shape[:2]))
+
+
 def _shrink(pictures: Tensor, size: Size, labels: bool = False) -> Tensor:
     """To a smaller size by area: the mean over whole pixels where the factor is an integer. Labels by nearest."""
     height, width = pictures.shape[2:]
@@ -240,4 +295,8 @@ def _shrink(pictures: Tensor, size: Size, labels: bool = False) -> Tensor:
             f"a phase asks for {size} px, and the pictures are prepared at {Size(height, width)} px",
             remedy="Set `resolution` of the data table to the largest size of the phases.",
         )
-    return interpolate(pictures, size=(size.height, size.width), mode="nearest-exact" if labels else "area")
+    if labels:
+        return interpolate(pictures, size=tuple(size), mode="nearest-exact")
+    if height % size.height or width % size.width:  # by area, neighbours would share pixels unevenly
+        return interpolate(pictures, size=tuple(size), mode="bilinear", antialias=True)
+    return interpolate(pictures, size=tuple(size), mode="area")

@@ -1,4 +1,4 @@
-"""The one door for picture files: whatever the file holds comes in as uint8 RGB, (H, W, 3), upright. Imports no torch.
+"""The one door for picture files. Whatever a file holds comes in as uint8 RGB, (H, W, 3), upright. Imports no torch.
 
 Every format is read by Pillow. For JPEG it decodes at 1/2, 1/4 or 1/8 of the size where that suffices, nearly as fast
 as OpenCV, and it refuses truncated data where OpenCV fills the rest with grey.
@@ -12,19 +12,26 @@ Conversions, each applied once:
 - Several frames or pages: the first.
 
 A map of labels may hold class numbers in place of colours: see `LABEL_COLOURS`.
+
+What goes out is sRGB and says so by a colour profile: 8 bits a channel, or 16, as PNG or TIFF (`encode`).
 """
 
 from __future__ import annotations
 
+import functools
 import io
+import json
 import stat
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import cv2
 import numpy as np
+import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 from PIL.BmpImagePlugin import BmpImageFile
@@ -43,6 +50,11 @@ Picture = NDArray[np.uint8]
 
 Alpha = NDArray[np.uint8]
 """How opaque each pixel of a picture is, (H, W), uint8."""
+
+Format = Literal["png", "png-16", "tiff-16"]
+"""How a picture is written: PNG of 8 bits a channel, PNG or TIFF of 16."""
+ENDINGS: Mapping[Format, str] = {"png": ".png", "png-16": ".png", "tiff-16": ".tif"}
+"""What the name of a file of each format ends with."""
 
 MAX_PIXELS = 100_000_000
 """A header that announces more is refused before anything is decoded."""
@@ -83,6 +95,8 @@ _READERS: tuple[tuple[bytes, type[ImageFile]], ...] = (
 _FORMATS = "JPEG, PNG, WebP, GIF, BMP or TIFF"
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
 _NOTE = "artgen"
+_IMAGE_DESCRIPTION = 270  # a tag of TIFF 6.0
+_PNG_HEAD_BYTES = 8 + 4 + 4 + 13 + 4  # the signature; then length, name, content and checksum of the chunk IHDR
 
 # EXIF orientation -> what turns the picture upright (Exif 2.3, tag 0x0112).
 _ORIENTATION = 0x0112
@@ -209,7 +223,18 @@ def write_png(path: Path, picture: Picture) -> None:
     files.replace(path, encode_png(picture))
 
 
-def encode_png(picture: Picture, note: str = "") -> bytes:
+def encode(picture: NDArray[np.floating[Any]], form: Format, note: str = "") -> bytes:
+    """A picture (H, W, 3), or (H, W, 4) with alpha, of floats from 0 to 1, as a file. What is beyond is clipped.
+
+    Levels are rounded to the nearest, and nothing is dithered. A note is kept beside the pixels; `note_in` finds it.
+    """
+    if form == "png":
+        return encode_png(np.rint(picture.clip(0, 1) * 255), note)
+    levels = np.rint(picture.clip(0, 1) * 65535).astype(np.uint16)
+    return _png_16(levels, note) if form == "png-16" else _tiff_16(levels, note)
+
+
+def encode_png(picture: Picture | NDArray[np.floating[Any]], note: str = "") -> bytes:
     """A picture (H, W, 3) uint8, or (H, W, 4) with alpha, or anything that NumPy takes for one, as a PNG file.
 
     A note is kept beside the pixels, in a chunk of text; `note_in` finds it.
@@ -217,8 +242,48 @@ def encode_png(picture: Picture, note: str = "") -> bytes:
     file, texts = io.BytesIO(), PngInfo()
     if note:
         texts.add_text(_NOTE, note)
-    Image.fromarray(np.asarray(picture, np.uint8)).save(file, "PNG", pnginfo=texts)
+    Image.fromarray(np.asarray(picture, np.uint8)).save(file, "PNG", pnginfo=texts, icc_profile=_srgb())
     return file.getvalue()
+
+
+def _png_16(levels: NDArray[np.uint16], note: str) -> bytes:
+    """Pillow writes no colour of 16 bits; OpenCV does, without profile and note, which go in behind its first chunk."""
+    to_bgr = cv2.COLOR_RGB2BGR if levels.shape[2] == 3 else cv2.COLOR_RGBA2BGRA
+    file = cv2.imencode(".png", cv2.cvtColor(levels, to_bgr))[1].tobytes()
+    chunks = _chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(_srgb()))
+    if note:  # keyword, not compressed, no language and no translated keyword, then the text in UTF-8
+        chunks += _chunk(b"iTXt", _NOTE.encode() + b"\0\0\0\0\0" + note.encode())
+    return file[:_PNG_HEAD_BYTES] + chunks + file[_PNG_HEAD_BYTES:]
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    """A chunk of a PNG file (W3C, Portable Network Graphics, section 5.3)."""
+    return len(content).to_bytes(4) + name + content + zlib.crc32(name + content).to_bytes(4)
+
+
+def _tiff_16(levels: NDArray[np.uint16], note: str) -> bytes:
+    file = io.BytesIO()
+    tifffile.imwrite(
+        file,
+        levels,
+        photometric="rgb",
+        compression="deflate",
+        predictor=True,
+        extrasamples=["unassalpha"] if levels.shape[2] == 4 else None,
+        iccprofile=_srgb(),
+        description=json.dumps({_NOTE: note}) if note else None,  # ASCII, as the tag must be
+        software="artgen",
+        metadata=None,
+    )
+    return file.getvalue()
+
+
+@functools.cache
+def _srgb() -> bytes:
+    """The colour profile of what is written."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    # The date at which it was made (ICC.1:2010, 7.2.8) would make files of one picture differ: 1 January 2000.
+    return profile[:24] + b"".join(part.to_bytes(2) for part in (2000, 1, 1, 0, 0, 0)) + profile[36:]
 
 
 def with_alpha(picture: Picture, alpha: Alpha) -> Picture:
@@ -229,9 +294,12 @@ def with_alpha(picture: Picture, alpha: Alpha) -> Picture:
 
 
 def note_in(path: str | Path) -> str:
-    """The note that `encode_png` left in a PNG file, or nothing."""
+    """The note that `encode` or `encode_png` left in a file, or nothing."""
     try:
         with _opened(path) as image:
+            if isinstance(image, TiffImageFile):
+                described = json.loads(str(image.tag_v2.get(_IMAGE_DESCRIPTION)))
+                return str(described.get(_NOTE, "")) if isinstance(described, dict) else ""
             return str(image.info.get(_NOTE, ""))
     except DataError:
         return ""

@@ -29,6 +29,14 @@ def to_uint8(pictures: Tensor) -> Tensor:
     return pictures.detach().to(torch.float32).add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
 
 
+def over_white(pictures: Tensor) -> Tensor:
+    """Pictures (N, 4, H, W) in [-1, 1], the last channel being how opaque they are -> (N, 3, H, W), laid over white."""
+    if pictures.shape[1] == 3:
+        return pictures
+    share = (pictures[:, 3:] + 1) / 2
+    return pictures[:, :3] * share + (1 - share)
+
+
 def enlarged(pictures: Tensor, size: Size) -> Tensor:
     """Pictures (N, 3, h, w) uint8 at a larger size, by repeating pixels; those of that size as they are."""
     return pictures if tuple(pictures.shape[2:]) == size else interpolate(pictures, size=tuple(size), mode="nearest")

@@ -114,7 +114,7 @@ def _can_be_read(phase: dict[str, Any]) -> bool:
 
 
 def read_data(layer: Layer, data: str, plugins: Plugins, before: Any = None) -> tuple[Layer, list[Fault]]:
-    """The layer of `--data`: the `path` of the recipe's data component, or a folder of the same size in its place.
+    """The layer of `--data`: the `path` or `content` of the recipe's data, or a folder of the same size in its place.
 
     Args:
         layer: The recipe with every `--set`.
@@ -131,8 +131,8 @@ def read_data(layer: Layer, data: str, plugins: Plugins, before: Any = None) -> 
     if label == "folder" != was and "path" not in fields_before:
         kept = {name: value for name, value in _shared(table_before, fields_before).items() if name not in table}
         return cleaned({"data": {label: {"path": data, **kept}}}, source)
-    if "path" in fields:
-        return cleaned({"data": {label: {"path": data}}}, source)
+    if named := next((name for name in ("path", "content") if name in fields), None):
+        return cleaned({"data": {label: {named: data}}}, source)
     kept = _shared(table, fields)
     over, faults = cleaned({"data": {"folder": {"path": data, **kept}}}, source)
     origins: dict[Key, Origin] = {

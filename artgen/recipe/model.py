@@ -76,12 +76,17 @@ Side = Annotated[int, Field(ge=4, le=4096)]
 
 
 class GrowthOptions(Options):
-    """A `[[phase]]` with `from` and `to`: a phase for each level, that is for each doubling between two sizes."""
+    """A `[[phase]]` with `from` and `to`: a phase for each level, that is for each doubling between two sizes.
+
+    With `per_doubling` there are so many even steps to a doubling: 2 give the pyramid of factor sqrt(2).
+    """
 
     from_: Side | tuple[Side, Side] = Field(alias="from")
     """Side of the first pictures in pixels, or [width, height]."""
     to: Side | tuple[Side, Side]
     """Side of the last pictures in pixels, or [width, height]; doublings lead to it."""
+    per_doubling: int = Field(1, ge=1, le=4)
+    """How many levels a doubling takes; 2: each is larger than the last by a factor of sqrt(2)."""
     images: Count | tuple[Count, ...]
     """How many pictures are shown at each level, or an array: a number for each."""
     batch: BatchSize | tuple[BatchSize, ...]
@@ -99,7 +104,8 @@ class GrowthOptions(Options):
         doublings = (top_height // height).bit_length() - 1
         if doublings < 0 or (height << doublings, width << doublings) != (top_height, top_width):
             return []
-        return [(width << level, height << level) for level in range(doublings + 1)]
+        factors = [2 ** (level / self.per_doubling) for level in range(doublings * self.per_doubling + 1)]
+        return [(round(width * factor), round(height * factor)) for factor in factors]
 
     @model_validator(mode="after")
     def _is_whole(self) -> GrowthOptions:
@@ -168,6 +174,8 @@ class RunOptions(Options):
     """How many made pictures the metrics look at."""
     preview_pictures: int = Field(64, ge=1, le=1024)
     """How many pictures are on a sheet."""
+    pictures: Literal["png", "png-16", "tiff-16"] = "png"
+    """Form of the files of repainted pictures; 16: that many bits for each colour, in place of 8."""
 
 
 class Heading(Options):
@@ -211,7 +219,7 @@ class Chosen(Generic[O_co]):
 
 
 _BESIDE_TRAINING = ("title", "description", "metrics")
-_UPKEEP = ("preview_images", "preview_pictures", "checkpoint_images", "evaluate_images", "evaluate_samples")
+_UPKEEP = ("preview_images", "preview_pictures", "checkpoint_images", "evaluate_images", "evaluate_samples", "pictures")
 
 
 @dataclass(frozen=True, kw_only=True)

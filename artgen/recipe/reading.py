@@ -6,6 +6,7 @@ import functools
 import json
 import logging
 import re
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -49,11 +50,10 @@ class Reader:
 
             no_table(self.findings, table, key)
             return None
-        folders = {name: self.layer.place((*key, name)).source.folder for name in table}
-        folders[""] = self.layer.place(key).source.folder
+        context = {"": self.layer.place(key).source.folder, "homes": self._homes(table, key)}
         try:
             # JSON in strict mode has the strictness of TOML: no "8" for 8, but an array for a tuple.
-            read = options.model_validate_json(json.dumps(table), context=folders)
+            read = options.model_validate_json(json.dumps(table), context=context)
         except ValidationError as error:
             self._complain(error, options, table, key)
         except Exception as error:
@@ -64,6 +64,19 @@ class Reader:
             self._warn_of_deprecated(read, key)
             return read
         return None
+
+    def _homes(self, table: dict[str, Any], key: Key) -> dict[tuple[str, str], set[str]]:
+        """Where relative paths start: (name of a key, text below it) -> the folders of the recipes that say so.
+
+        pydantic does not tell a validator in which table of a table it stands, so a path is known by its text, and by
+        the name of its key where that is the name of an option; the name "" stands for any.
+        """
+        homes: dict[tuple[str, str], set[str]] = {}
+        for below, text in _texts(table):
+            folder = self.layer.place((*key, *below)).source.folder
+            for name in ("", *(part for part in below if isinstance(part, str))):
+                homes.setdefault((name, text), set()).add(folder)
+        return homes
 
     def other_tables(self, but: Key) -> dict[Key, list[str]]:
         """Every other table of the recipe and its keys; `()` is the top."""
@@ -126,6 +139,15 @@ class Reader:
                 source, place = self.layer.place((*key, name))
                 where = f"{source.name}:{source.line(source.span(place).start)}: {'.'.join(map(str, place))}"
                 _warn(f"{where} is deprecated: {reason if isinstance(reason, str) else 'leave it out'}")
+
+
+def _texts(value: Any, key: Key = ()) -> Iterator[tuple[Key, str]]:
+    """Every text in a table, in those within it and in arrays, with its key."""
+    if isinstance(value, str):
+        yield key, value
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for part, one in inside:
+        yield from _texts(one, (*key, part))
 
 
 @functools.cache

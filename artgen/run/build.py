@@ -60,6 +60,11 @@ class Job:
         return sum(phase.images for phase in self.phases)
 
     @property
+    def splits_pictures(self) -> bool:
+        """Whether the trainer takes a batch in pieces by itself, within one step."""
+        return getattr(self.trainer, "splits_pictures", False)
+
+    @property
     def networks(self) -> dict[str, nn.Module]:
         """By the name they have in a checkpoint."""
         named = {"generator": self.generator, "average": self.average.network, "augment": self.augment}
@@ -95,6 +100,31 @@ def prepare_data(recipe: Recipe, workshop: Workshop) -> Dataset:
     return dataset
 
 
+def fitted(recipe: Recipe, dataset: Dataset) -> Recipe:
+    """The recipe for pictures that are repainted: they keep their shape within its sizes, and all make up one batch.
+
+    Its lengths are those of one picture: each step shows all of them. It is still known by the fingerprint of what the
+    user wrote. For other data sets it is the recipe itself.
+    """
+    if dataset.repainting is None:
+        return recipe
+    (height, width), count = dataset.real.shape[1:3], len(dataset)
+    box = recipe.data.options.size
+    phases = []
+    for phase in recipe.phases:
+        resolution = (round(width * phase.size[1] / box[1]), round(height * phase.size[0] / box[0]))
+        images = phase.images // phase.batch * count
+        phases.append(phase.model_copy(update={"resolution": resolution, "batch": count, "images": images}))
+    lengths = {
+        key: getattr(recipe.run, key) * count for key in type(recipe.run).model_fields if key.endswith("_images")
+    }
+    run = recipe.run.model_copy(update=lengths)
+    data = replace(recipe.data, options=recipe.data.options.model_copy(update={"resolution": (width, height)}))
+    adapted = replace(recipe, data=data, phases=tuple(phases), run=run)
+    vars(adapted)["fingerprint"] = recipe.fingerprint
+    return adapted
+
+
 def build(
     recipe: Recipe,
     dataset: Dataset,
@@ -107,7 +137,7 @@ def build(
     """Build networks, losses and trainer, drawing weights as a function of the recipe's seed.
 
     Args:
-        recipe: Checked and complete.
+        recipe: Checked and complete, `fitted` to the pictures.
         dataset: Its pictures.
         device: Where the networks live.
         precision: What they compute in.
@@ -119,6 +149,7 @@ def build(
     """
     phases = schedule(recipe)
     size = largest(phases)
+    feed = build_feed(recipe, dataset, device)
     generator = build_generator(recipe, size)
     critic = _build(recipe.critic, recipe.seed, "critic", size) if recipe.critic is not None else None
     augment = _build(recipe.augment, recipe.seed, "augment") if recipe.augment is not None else Augmentation()
@@ -134,6 +165,9 @@ def build(
     for network in (generator, critic, augment):
         if network is not None:
             to_device(network, device)
+    if generator.takes == "nothing" and dataset.repainting is not None:
+        with drawing(recipe.seed, "start"):
+            generator.start(feed.batch(0, len(dataset), phases[0].size))
     update = GuardedUpdate(device)
     losses = Losses(
         {
@@ -144,7 +178,6 @@ def build(
     )  # fmt: skip
     parts = Parts(generator, critic, augment, losses, features, update)
     trainer: Trainer = make(recipe.trainer.component, recipe.trainer.options, parts)
-    feed = build_feed(recipe, dataset, device)
     if generator.takes == "picture" and not feed.paired:
         raise RecipeError(
             "this generator turns one picture into another, but the data set has no pairs",
@@ -199,7 +232,8 @@ def build_features(recipe: Recipe, device: torch.device) -> Features | None:
     if recipe.features is None:
         return None
     features: Features = _build(recipe.features, recipe.seed, "features")
-    return features.to(device).eval().requires_grad_(False)
+    to_device(features, device)
+    return features.eval().requires_grad_(False)
 
 
 def schedule(recipe: Recipe) -> tuple[Phase, ...]:

@@ -28,8 +28,12 @@ def pairs_for(recipe: Recipe, generator: Generator, feed: Feed, count: int, size
     """The pairs of the first `count` pictures that a generator makes from the feed's sources.
 
     `feed.sources`, from which it makes them, and `feed.reals` have one fixed order: the i-th made picture should be the
-    i-th real one. None, if it takes no pictures or if no metric of the recipe asks.
+    i-th real one. Of pictures that are repainted these are the contents, for there are no other true ones. None, if it
+    takes no pictures or if no metric of the recipe asks.
     """
+    if feed.dataset.repainting is not None:
+        contents = feed.reals(count, size)
+        return Pairs(contents, contents)
     if generator.takes != "picture" or not any(chosen.component.needs_pairs for chosen in recipe.metrics):
         return None
     sources = feed.sources(count, size)

@@ -65,7 +65,7 @@ def train(job: Job, state: State | None, upkeep: Upkeep | None, wants_to_stop: C
 def take_step(job: Job, phase: Phase, clock: Clock) -> tuple[Clock, dict[str, Tensor]]:
     """One step of the trainer, as a function of the state and the clock alone."""
     job.fade(clock.fade(phase))
-    if phase.pieces == 1:
+    if phase.pieces == 1 or job.splits_pictures:
         scalars = take_share(job, phase, clock)
     else:
         scalars = take_turns(job, phase.pieces, lambda piece: take_share(job, phase, clock, piece))
@@ -88,7 +88,8 @@ def images_at_this_size(phases: Sequence[Phase], clock: Clock) -> int:
 def take_share(job: Job, phase: Phase, clock: Clock, piece: int = 0) -> dict[str, Tensor]:
     """The trainer's step on a share of the batch: that of this process or, of a split one, that of a piece of it."""
     count = phase.batch * job.trainer.batches_per_step
-    rank, world = distributed.rank() * phase.pieces + piece, distributed.world_size() * phase.pieces
+    pieces = 1 if job.splits_pictures else phase.pieces
+    rank, world = distributed.rank() * pieces + piece, distributed.world_size() * pieces
     batch = job.feed.batch(clock.images, count, phase.size, rank, world)
     seed_everything(job.recipe.seed, f"step of rank {rank}", clock.steps)
     with mixed(job.device, job.precision):

@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, redirect_stdout, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from artgen.errors import ArtgenError, CheckpointError, PluginError, StoppedErro
 from artgen.plugins import Plugins
 from artgen.recipe import Recipe
 from artgen.run import checkpoint
-from artgen.run.build import Job, build, prepare_data
+from artgen.run.build import Job, build, fitted, prepare_data
 from artgen.run.description import describe
 from artgen.run.loop import State, take_step, train
 from artgen.run.need import Needs
@@ -45,12 +45,16 @@ _LESS_MEMORY = "Use a smaller batch ([[phase]] batch) or narrower networks (widt
 
 @dataclass(frozen=True)
 class Finished:
-    """What a run came to. `plugin_fault` was raised by a listener that had to be told of the end, and could not."""
+    """What a run came to: `pictures` are the files of what was repainted, or of their film.
+
+    `plugin_fault` was raised by a listener that had to be told of the end, and could not.
+    """
 
     folder: Path
     sheet: Path | None
     figures: dict[str, float]
     was_finished: bool
+    pictures: Sequence[Path] = ()
     plugin_fault: PluginError | None = None
 
 
@@ -140,6 +144,7 @@ def _sit(
     for sentence in folder.changed:
         log.warning("%s: the run goes on, but need not end in the bits of a straight one.", sentence)
     dataset = prepare_data(recipe, workshop)
+    recipe = fitted(recipe, dataset)
     if state is not None:
         refuse_other_pictures(state.data, dataset, recipe)
     _tell_skipped(dataset)
@@ -161,12 +166,12 @@ def _sit(
             if clock.images < job.total_images:
                 upkeep.save_unless_saved(clock)
                 raise stop.error()
-    sheet = upkeep.preview(clock, "final")
+    sheet, pictures = upkeep.preview(clock, "final"), upkeep.keep_pictures()
     figures = upkeep.evaluate(clock)
     upkeep.heed(clock)
     finite = {name: value if math.isfinite(value) else None for name, value in figures.items()}
     folder.store("figures.json", json.dumps(finite, indent=1).encode())
-    return Finished(folder.path, sheet, figures, was_finished=False)
+    return Finished(folder.path, sheet, figures, was_finished=False, pictures=pictures)
 
 
 def _train_along(recipe: Recipe, out: Path, device: torch.device, workshop: Workshop, stop: Stop) -> None:
@@ -177,6 +182,7 @@ def _train_along(recipe: Recipe, out: Path, device: torch.device, workshop: Work
         return
     state = _newest_state(folder, recipe, set_aside=False)
     dataset, compiled = prepare_data(recipe, workshop), folder.info.get("compiled") is True
+    recipe = fitted(recipe, dataset)
     job = build(recipe, dataset, device, folder.info["precision"], _pieces(folder, recipe), compiled=compiled)
     with stop.deferred():
         clock = train(job, state, None, lambda: stop.wanted)
@@ -193,6 +199,7 @@ def try_recipe(recipe: Recipe, device: torch.device, workshop: Workshop) -> tupl
     with exhaustion(recipe.name, _LESS_MEMORY), redirect_stdout(sys.stderr):
         precision = choose_precision(recipe.run.precision, device)
         dataset = prepare_data(recipe, workshop)
+        recipe = fitted(recipe, dataset)
         _tell_skipped(dataset)
         needs = measure(recipe, dataset, device, precision)
         job = build(recipe, dataset, device, precision, needs.pieces, compiled=needs.compiled)

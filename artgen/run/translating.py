@@ -63,7 +63,7 @@ def tasks_for(inputs: Sequence[Path], out: Path) -> list[Task]:
         DataError: A folder cannot be read, or holds no pictures.
     """
     inputs_by_output: dict[Path, Path] = {}
-    for path, name in _named(inputs, out):
+    for path, name in named_pictures(inputs, out):
         output = out / Path(name).with_suffix(".png")
         first = inputs_by_output.setdefault(output, path)
         if first != path and not first.samefile(path):
@@ -75,7 +75,7 @@ def tasks_for(inputs: Sequence[Path], out: Path) -> list[Task]:
     return [Task(path, output) for output, path in inputs_by_output.items()]
 
 
-def _named(inputs: Sequence[Path], out: Path) -> Iterator[tuple[Path, str]]:
+def named_pictures(inputs: Sequence[Path], out: Path) -> Iterator[tuple[Path, str]]:
     """Picture files, each with the name that it has in the folder that was given."""
     for path in inputs:
         if not os.path.exists(path):  # noqa: PTH110  # False also for a name that no file can have

@@ -27,7 +27,7 @@ from artgen.run.loop import take_step
 from artgen.run.memory import forget_peak, gigabytes, least_bytes, peak_bytes, require, there_bytes
 from artgen.run.need import Needs, PhaseNeed
 from artgen.run.update import UnsplittableError
-from artgen.training import Clock, Phase
+from artgen.training import Clock, Phase, Size
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,11 @@ _TIMED_SECONDS, _TIMED_STEPS = 0.5, 8
 _LARGE_BYTES = 1 << 26
 """Below so much nobody's memory is in danger, on a CPU."""
 _SHARE_IN_DANGER = 1 / 16  # a step takes up to a dozen times the lower bound of `least_bytes`
+_TILE_PX = 64
+"""Where a trainer cuts pictures, its tiles are no smaller."""
+_SMALL_PIXELS = 1 << 18
+"""So many pixels are no danger to a CPU's memory, whatever looks at them."""
+_CANVAS_BYTES = 60  # of a pixel of three channels: the picture, its gradient, two moments and the average
 _SHARE_USED = 0.8  # of a CPU's memory: the rest is for other programs, and for what the estimate misses
 
 
@@ -80,12 +85,13 @@ def measure(
         for phase in phases:
             left = phase.images - (clock.phase_images if phase.index == clock.phase else 0)
             if phase.index >= clock.phase and left > 0:
-                need = trial.need(replace(phase, pieces=_divisor(phase.batch, phase.pieces)), left)
+                cut = phase.pieces > phase.batch  # by a trainer that can
+                need = trial.need(phase if cut else replace(phase, pieces=_divisor(phase.batch, phase.pieces)), left)
                 if need.phase.pieces > phase.pieces:
-                    _tell_split(need.phase, there_bytes(device))
+                    _tell_split(need.phase, there_bytes(device), trial.splits)
                 phases[phase.index] = need.phase
-                whole = replace(need.phase, batch=recipe.phases[phase.index].batch)
-                needs.append(replace(need, phase=whole, step_images=need.step_images * processes))
+                told = replace(need.phase, batch=recipe.phases[phase.index].batch)
+                needs.append(replace(need, phase=told, step_images=need.step_images * processes))
         compiled = trial.compiled and not (trial.job and trial.job.compilation and trial.job.compilation.failed)
         trial.forget()
     if changed and not recipe.run.compile:  # torch's compiler changes some by itself
@@ -107,6 +113,8 @@ class _Trial:
         self.period = max((loss.options.every for loss in recipe.losses if loss.options.weight), default=1)
         self.compiled = recipe.run.compile
         self.job: Job | None = None
+        self.splits = False
+        """Whether the trainer takes pieces by itself, as soon as there is one."""
 
     def forget(self) -> None:
         """Give the memory back."""
@@ -144,9 +152,21 @@ class _Trial:
             # Only here, after the error and its frames are gone, nobody holds the tensors any more.
             self.forget()
             gc.collect()
-            if phase.pieces == phase.batch:
-                raise self._refusal(phase, f"{said}, with one picture at a time")
-            phase = replace(phase, pieces=_divisor(phase.batch, 2 * phase.pieces))
+            if phase.pieces >= self._most_pieces(phase):
+                raise self._refusal(
+                    phase, f"{said}, with {'the smallest tiles' if self.splits else 'one picture'} at a time"
+                )
+            phase = replace(phase, pieces=self._more_pieces(phase))
+
+    def _most_pieces(self, phase: Phase) -> int:
+        """One picture each; or, where pictures are cut, tiles that are not worth it if they are smaller."""
+        return phase.batch * max(1, max(phase.size) // _TILE_PX) ** 2 if self.splits else phase.batch
+
+    def _more_pieces(self, phase: Phase) -> int:
+        """The next number of pieces to try; beyond one for each picture, twice as many tiles along each side."""
+        if not self.splits or phase.pieces < phase.batch:
+            return _divisor(phase.batch, 2 * phase.pieces)
+        return 4 * phase.pieces
 
     def _refusal(self, phase: Phase, said: str) -> ResourceError:
         there = there_bytes(self.device)
@@ -158,6 +178,11 @@ class _Trial:
         )
 
     def _tried(self, phase: Phase, images: int) -> PhaseNeed:
+        if self.job is None:
+            self.job = build(self.recipe, self.dataset, self.device, self.precision, compiled=self.compiled)
+        self.splits = self.job.splits_pictures
+        if self.splits:
+            return self._tried_in_tiles(phase, images)
         batch, there = phase.batch // phase.pieces, there_bytes(self.device)
         least = least_bytes(self.recipe, phase, self.largest, batch)
         require(least, there, self.recipe.name)
@@ -170,6 +195,25 @@ class _Trial:
         step_images, seconds = self._steps(replace(phase, batch=batch * turns, pieces=turns), images)
         share = phase.pieces / turns
         return PhaseNeed(phase, images, int(step_images * share), seconds * share, peak_bytes(self.device))
+
+    def _tried_in_tiles(self, phase: Phase, images: int) -> PhaseNeed:
+        """Measure a phase of a trainer that cuts pictures; on a CPU scale a small one up first, as `_scaled` does."""
+        there = there_bytes(self.device)
+        pixels = phase.batch * phase.size.height * phase.size.width
+        if self.device.type == "cpu" and there is not None and pixels > _SMALL_PIXELS and phase.pieces == 1:
+            share = (_SMALL_PIXELS / pixels) ** 0.5
+            small = Size(*(max(32, round(side * share)) for side in phase.size))
+            forget_peak(self.device)
+            before = peak_bytes(self.device) or 0
+            self._steps(replace(phase, size=small), 0)
+            a_pixel = ((peak_bytes(self.device) or 0) - before) / (phase.batch * small.height * small.width)
+            while before + a_pixel * pixels / phase.pieces + _CANVAS_BYTES * pixels > _SHARE_USED * there:
+                if phase.pieces >= self._most_pieces(phase):
+                    require(int((before + a_pixel * pixels / phase.pieces) / _SHARE_USED), there, self.recipe.name)
+                    break
+                phase = replace(phase, pieces=self._more_pieces(phase))
+        step_images, seconds = self._steps(phase, images)
+        return PhaseNeed(phase, images, step_images, seconds, peak_bytes(self.device))
 
     def _scaled(self, phase: Phase, images: int, there: int, least_a_picture: float) -> PhaseNeed:
         """Measure a small batch and scale up: a process that uses up a CPU's memory is killed before it can tell."""
@@ -195,9 +239,8 @@ class _Trial:
         The first step is in the middle of the fade and has every term of the losses, so it needs most memory. The run's
         own clock stands near its end: a trainer may begin with less than it does later.
         """
-        if self.job is None:
-            self.job = build(self.recipe, self.dataset, self.device, self.precision, compiled=self.compiled)
         job = self.job
+        assert job is not None  # built by `_tried`
         step_images = phase.batch * job.trainer.batches_per_step
         forget_peak(self.device)
         job.begin(phase)
@@ -230,11 +273,19 @@ def _divisor(batch: int, least: int) -> int:
     return next((count for count in range(max(1, least), batch) if batch % count == 0), batch)
 
 
-def _tell_split(phase: Phase, there: int | None) -> None:
+def _tell_split(phase: Phase, there: int | None, cut: bool) -> None:
+    memory = "" if there is None else f" ({gigabytes(there)} GB)"
+    if cut:
+        pictures = "one picture" if phase.batch == 1 else f"{phase.batch} pictures"
+        log.warning(
+            "%s of %s px do not fit into memory at once%s: they are taken in %d pieces. The gradient is the same, and "
+            "takes longer.",
+            *(pictures, phase.size, memory, phase.pieces),
+        )
+        return
     log.warning(
         "a batch of %d at %s px does not fit into memory%s: it is taken in %d pieces of %d, whose gradients are put "
         "together, so the effective batch is the same. Statistics over a batch (batch norm, minibatch deviation) are "
         "those of a piece.",
-        *(phase.batch, phase.size, "" if there is None else f" ({gigabytes(there)} GB)"),
-        *(phase.pieces, phase.batch // phase.pieces),
+        *(phase.batch, phase.size, memory, phase.pieces, phase.batch // phase.pieces),
     )

@@ -19,6 +19,7 @@ from artgen.rng import drawing
 from artgen.run import checkpoint
 from artgen.run.build import Job, largest
 from artgen.run.evaluate import evaluate, pairs_for
+from artgen.run.finishing import finished, on_paper, picture_files, write_film
 from artgen.run.loop import capture
 from artgen.run.pictures import given_for, make_pictures, settle, sheet
 from artgen.run.record import RunFolder
@@ -29,7 +30,8 @@ Show = Callable[[Clock, dict[str, float]], None]
 """Brings a progress line up to date; scalars are on the host."""
 
 _RECORDS_A_RUN, _RECORD_IMAGES = 500, 10_000  # at least so many records, and at most so many images between two
-_REFUSALS_BORNE = 20
+REFUSALS_BORNE = 20
+"""A run that refuses more updates has diverged."""
 _TRIAL_PICTURES = 16
 _log = logging.getLogger(__name__)
 
@@ -84,7 +86,7 @@ class RunUpkeep:
         self.folder.record({"images": clock.images, "steps": clock.steps, "phase": clock.phase} | figures)
         self.show(clock, figures)
         self.tell("artgen_step_shown", scalars={"images": clock.images, "steps": clock.steps} | figures)
-        if refused > _REFUSALS_BORNE:
+        if refused > REFUSALS_BORNE:
             if self.fault is not None:
                 _log.error("%s", self.fault)
             culprits = [name for name, value in figures.items() if not math.isfinite(value)]
@@ -111,12 +113,29 @@ class RunUpkeep:
 
     def sample(self, count: int, purpose: str, clock: Clock) -> Tensor:
         """Pictures (N, 3, H, W) uint8 of the averaged generator; for a translator each follows its source."""
+        repainting = self.job.feed.dataset.repainting
+        if repainting is not None:
+            return on_paper(finished(self.job.average.network, repainting))[:count]
         job, size = self.job, self.job.phases[clock.phase].size
         seed = job.recipe.seed
         network = settle(job.average.network, seed, job.device, job.precision, job.feed, size)
         given = given_for(network, count, seed, purpose, job.device, job.feed, size)
         with drawing(seed, f"{purpose} noise"):  # of a generator that draws also when it only makes pictures
             return make_pictures(network, given, job.device, job.precision)
+
+    def keep_pictures(self) -> list[Path]:
+        """Write what was repainted: each picture in `pictures/`, and a film of them in `videos/` if they are frames."""
+        repainting, recipe = self.job.feed.dataset.repainting, self.job.recipe
+        if repainting is None:
+            return []
+        pictures = finished(self.job.average.network, repainting)
+        files = picture_files(pictures, repainting.names, recipe.run.pictures)
+        kept = [self.folder.store(f"pictures/{name}", content) for name, content in files]
+        if repainting.frames_per_second is not None:
+            film = self.folder.path / "videos" / f"{recipe.name}.mp4"
+            write_film(film, pictures, repainting)
+            kept = [film]
+        return [path for path in kept if path is not None]
 
     def evaluate(self, clock: Clock) -> dict[str, float]:
         """Measure the recipe's metrics and write them into the curves."""

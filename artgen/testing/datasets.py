@@ -37,7 +37,10 @@ class DatasetContract(ComponentContract):
         return dataset
 
     def test_pictures_are_uint8_arrays_of_the_right_size(self, tmp_path: Path) -> None:
-        """`real`, and `source` of pairs, are arrays (N, H, W, 3) uint8 of the size that the options ask for."""
+        """`real`, and `source` of pairs, are arrays (N, H, W, 3) uint8 of the size that the options ask for.
+
+        Contents that are repainted have the shape of their files, and fit into that size.
+        """
         dataset = self.made(tmp_path)
         for name, pictures in (("real", dataset.real), ("source", dataset.source)):
             if name == "source" and pictures is None:
@@ -48,10 +51,55 @@ class DatasetContract(ComponentContract):
                 "which may be memory-mapped.",
             )
             assert pictures is not None
-            wanted = (len(dataset), *cast(DataOptions, self.filled()).size, 3)
+            box = cast(DataOptions, self.filled()).size
+            size, fits = box, f"(N, H, W, 3) = {(len(dataset), *box, 3)}"
+            if dataset.repainting is not None and pictures.ndim == 4:
+                size = min(pictures.shape[1], box[0]), min(pictures.shape[2], box[1])
+                fits = f"(N, H, W, 3) with H up to {box[0]} and W up to {box[1]}"
             require(
-                pictures.shape == wanted and len(dataset),
-                f"`{name}` has the shape {pictures.shape}: give (N, H, W, 3) = {wanted} with N > 0.",
+                pictures.shape == (len(dataset), *size, 3) and pictures.size,
+                f"`{name}` has the shape {pictures.shape}: give {fits}, and N > 0.",
+            )
+
+    def test_what_is_repainted_is_told_whole(self, tmp_path: Path) -> None:
+        """Of contents that are repainted: a name for each, styles with masks that lie on them, and how to finish."""
+        dataset = self.made(tmp_path)
+        repainting = dataset.repainting
+        if repainting is None:
+            return
+        names, size = repainting.names, dataset.real.shape[1:3]
+        require(
+            len(set(names)) == len(dataset) and all(names) and not any(set("/\\") & set(name) for name in names),
+            f"`names` is {names}: give one for each of {len(dataset)} pictures, no two alike, fit for a file.",
+        )
+        require(repainting.styles, "`styles` is empty: give at least one.")
+        for style in repainting.styles:
+            _require_picture("the picture of a style", style.picture, (*style.picture.shape[:2], 3))
+            require(style.weight > 0, f"The weight of a style is {style.weight}: give more than 0.")
+            for name, mask, shape in (("where", style.where, size), ("part", style.part, style.picture.shape[:2])):
+                if mask is not None:
+                    _require_picture(f"`{name}` of a style", mask, shape)
+        for neighbour in (repainting.before, repainting.after):
+            if neighbour is not None:
+                _require_picture("the content of a neighbour", neighbour.content, (*size, 3))
+                _require_picture("what was made of a neighbour", neighbour.made, (*size, 3))
+        if repainting.finish is None:
+            return
+        for height, width in (size, (size[0] // 2, size[1] // 2)):  # of the whole, and of a smaller phase
+            made = torch.rand(len(dataset), 3, height, width) * 2 - 1
+            finished = repainting.finish(made, 0)
+            require(
+                any(finished.shape == (len(dataset), channels, height, width) for channels in (3, 4))
+                and finished.dtype == made.dtype
+                and bool(finished.abs().le(1).all()),
+                f"`finish` turns {tuple(made.shape)} into {tuple(finished.shape)} {finished.dtype}: give (N, 3 or "
+                "4, H, W) in [-1, 1], of the type that it was given.",
+            )
+            last = repainting.finish(made[-1:], len(dataset) - 1)
+            require(
+                torch.allclose(last, finished[-1:], atol=1e-5),
+                "`finish` makes another picture of the last one by itself than among the others: look at `first`, its "
+                "place in the data set.",
             )
 
     def test_it_is_the_same_each_time(self, tmp_path: Path) -> None:
@@ -97,12 +145,14 @@ class DatasetContract(ComponentContract):
         )
 
     def test_files_that_are_not_there_are_refused(self, tmp_path: Path) -> None:
-        """Where it reads a `path`, one that leads nowhere is a DataError that names it."""
-        if "path" not in self.found().options.model_fields:
+        """Where it reads a `path`, or a `content`, one that leads nowhere is a DataError that names it."""
+        name = next((name for name in ("path", "content") if name in self.found().options.model_fields), "")
+        if not name:
             return
         nowhere = str(tmp_path / "nowhere")
+        given: dict[str, Any] = {name: nowhere}
         try:
-            self.made(tmp_path, path=nowhere)
+            self.made(tmp_path, **given)
         except ArtgenError as error:
             require(nowhere in str(error) and error.remedy, f"The error names no path, or no remedy: {error}")
         except Exception as error:
@@ -113,9 +163,20 @@ class DatasetContract(ComponentContract):
     def test_batches_can_be_fed(self, tmp_path: Path) -> None:
         """artgen makes batches of it: floats (N, 3, H, W) in [-1, 1]."""
         dataset, options = self.made(tmp_path), cast(DataOptions, self.filled())
-        batch = Feed(dataset, 0, "cpu", mirror=options.mirror).batch(0, 2, Size(*options.size))
-        assert batch.real.shape == (2, 3, *options.size)
+        count, size = 2, Size(*options.size)
+        if dataset.repainting is not None:  # all of them make up every batch
+            count, size = len(dataset), Size(*dataset.real.shape[1:3])
+        batch = Feed(dataset, 0, "cpu", mirror=options.mirror).batch(0, count, size)
+        assert batch.real.shape == (count, 3, *size)
         assert batch.real.abs().max() <= 1
+
+
+def _require_picture(what: str, found: Any, shape: tuple[int, ...]) -> None:
+    require(
+        isinstance(found, np.ndarray) and found.dtype == np.uint8 and found.shape == shape and found.size,
+        f"{what} is {type(found).__name__} {getattr(found, 'dtype', '')} {getattr(found, 'shape', '')}: give a NumPy "
+        f"array {shape} of uint8.",
+    )
 
 
 def _equal(first: Any, second: Any) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -19,6 +21,8 @@ from artgen.testing.watch import HostReads
 from artgen.training import Features
 
 COUNT = 3
+LARGEST_TILED_PX = 768
+"""A network that looks so far that its tiles can only be compared in larger pictures is not tried."""
 
 
 class FeaturesContract(ComponentContract):
@@ -77,6 +81,60 @@ class FeaturesContract(ComponentContract):
             "`embed` of a picture depends on the rest of the batch: no statistics over the batch in a frozen network.",
         )
 
+    def test_layers_have_names(self) -> None:
+        """If it names its layers: each activation has a name, those for style and content are among them, and each
+        position of a layer begins in the picture, so many pixels after the one before it as `strides` tells."""
+        features, pictures = self.frozen(), self.pictures(self.size())
+        layers, strides = features.layers, features.strides
+        require(
+            layers or not (strides or features.style_layers or features.content_layers),
+            "It tells of layers without naming them: set `layers`.",
+        )
+        require(len(set(layers)) == len(layers), f"Two of its layers have one name: {', '.join(layers)}.")
+        unknown = {*features.style_layers, *features.content_layers} - {*layers}
+        require(not unknown, f"`style_layers` or `content_layers` name {', '.join(sorted(unknown))}, not in `layers`.")
+        activations = features(pictures)
+        require(
+            not layers or len(layers) == len(activations),
+            f"It names {len(layers)} layers, and `forward` gives {len(activations)} activations.",
+        )
+        require(
+            not strides or len(strides) == len(layers), f"It tells {len(strides)} strides for {len(layers)} layers."
+        )
+        for layer, stride, activation in zip(layers, strides, activations, strict=False):
+            require(
+                all((n - 1) * stride < px for n, px in zip(activation.shape[2:], pictures.shape[2:], strict=True)),
+                f"Layer {layer} has {tuple(activation.shape[2:])} positions for {tuple(pictures.shape[2:])} px: they "
+                f"cannot lie {stride} px apart.",
+            )
+
+    def test_a_tile_sees_what_the_whole_sees(self) -> None:
+        """If it tells `strides`: cut with `reach_px` around it, each tile of a picture has the activations that the
+        whole picture has there, also at the picture's borders."""
+        features = self.frozen()
+        if not features.strides:
+            pytest.skip("it tells no strides, so nothing is taken in tiles")
+        reach, step = features.reach_px, max(features.strides)
+        margin = -(-reach // step) * step  # tiles begin at multiples of the largest stride
+        # Along each side: a tile at the beginning, one that is cut on both sides, one at the end.
+        borders = (0, margin + step, margin + 2 * step, 2 * margin + 2 * step + 3)
+        if borders[-1] > LARGEST_TILED_PX:
+            pytest.skip(f"it looks {reach} px far, and pictures large enough to see that are slow")
+        with drawing(0, "pictures"):
+            picture = torch.rand(1, 3, borders[-1], borders[-1]) * 2 - 1
+        whole = features(picture)
+        for (top, bottom), (left, right) in itertools.product(itertools.pairwise(borders), repeat=2):
+            above, before = max(top - margin, 0), max(left - margin, 0)
+            tile = features(picture[:, :, above : bottom + reach, before : right + reach])
+            for layer, stride, seen, there in zip(features.layers, features.strides, tile, whole, strict=False):
+                own = positions(seen, stride, (top - above, bottom - above), (left - before, right - before))
+                require(
+                    close(own, positions(there, stride, (top, bottom), (left, right))),
+                    f"Pixels {top} to {bottom} from above and {left} to {right} from the left, of a picture of "
+                    f"{borders[-1]} px, with {reach} px around them, have other activations in layer {layer} than in "
+                    "the whole picture: tell the right `strides` and `reach_px`, or no `strides`.",
+                )
+
     def test_it_is_frozen(self) -> None:
         """In eval mode it answers the same each time, and no state moves; two makings are equal."""
         features, pictures = self.frozen(), self.pictures(self.size())
@@ -131,3 +189,9 @@ class FeaturesContract(ComponentContract):
     def size(self) -> tuple[int, int]:
         """The largest of the sizes."""
         return max(self.sizes, key=lambda size: size[0] * size[1])
+
+
+def positions(activation: Tensor, stride: int, rows_px: tuple[int, int], columns_px: tuple[int, int]) -> Tensor:
+    """Those positions of an activation whose squares begin within a stretch of pixels from above and from the left."""
+    rows, columns = (slice(*(-(-end // stride) for end in ends)) for ends in (rows_px, columns_px))
+    return activation[:, :, rows, columns]

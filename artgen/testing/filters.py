@@ -12,6 +12,12 @@ from artgen.training import Features
 class SmallFeatures(Features):
     """Two random convolutions, always the same, frozen."""
 
+    layers = ("shallow", "deep")
+    style_layers = ("shallow", "deep")
+    content_layers = ("deep",)
+    strides = (2, 4)
+    reach_px = 3
+
     def __init__(self, options: Options) -> None:
         super().__init__()
         with drawing(0, "features"):

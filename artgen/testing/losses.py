@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -19,7 +19,7 @@ from artgen.testing.runs import CPU, around, for_pairs
 from artgen.testing.suite import ComponentContract
 from artgen.testing.verdicts import close, failed, gpu, levels_of, require, require_finite, require_no_reads
 from artgen.testing.watch import HostReads
-from artgen.training import Form, Outputs
+from artgen.training import Features, Form, Motion, Outputs, Wanted
 
 COUNT = 3
 FIELDS = tuple(Outputs.__dataclass_fields__)
@@ -28,8 +28,9 @@ FIELDS = tuple(Outputs.__dataclass_fields__)
 class LossContract(ComponentContract):
     """What a loss promises: each of its sides is a pure function of the fields of `Outputs` that it `needs`.
 
-    The checks lay before it what a trainer would, of pairs too, with a small smooth critic and a small feature network.
-    What moves is, on the critic's side, the critic's weights; on the generator's, the made pictures.
+    The checks lay before it what a trainer would, of pairs and of style transfer too, with a small smooth critic and a
+    small feature network. What moves is, on the critic's side, the critic's weights; on the generator's, the made
+    pictures. A loss that measures before it judges measures pictures in tiles, and each picture by itself.
     """
 
     kind: ClassVar[Kind] = "loss"
@@ -68,16 +69,47 @@ class LossContract(ComponentContract):
 
         real_logits = critic(real).detach() if side == "generator" else critic(real)
         features = SmallFeatures(Options()).to(device, dtype)
-        # In the order of FIELDS.
-        everything = (real, fake, real_logits, critic(fake), critic, source, real, fake, features)
+        trusted = source[1:, :1].add(1).mul(0.5)
+        everything = Outputs(
+            real=real,
+            fake=fake,
+            real_logits=real_logits,
+            fake_logits=critic(fake),
+            critic=critic,
+            source=source,
+            target=real,
+            made=fake,
+            features=features,
+            made_features=activations(features, fake),
+            source_features=activations(features, source),
+            styles=tuple(
+                Wanted(weight, region, {}, real[:1].flip(3)) for weight, region in ((0.75, 0), (0.25, 0), (1.0, 1))
+            ),
+            measured={},
+            motion=Motion(fake[:-1], fake[1:], trusted),
+        )
         needs = self.found().needs.get(side, ()) if needs is None else needs
-        filled = {name: value for name, value in zip(FIELDS, everything, strict=True) if name in needs}
+        filled = {name: getattr(everything, name) for name in needs if name in FIELDS}
+        if "styles" in needs:
+            filled["regions"] = (None, halves(activations(features, source)))
         return Outputs(**cast(Any, filled)), moving
 
+    def judged(self, loss: Any, side: Side, outputs: Outputs) -> Any:
+        """What a side of a loss returns, a scalar tensor if all is well. One that measures has measured before."""
+        if hasattr(loss, "measure"):
+            measured = {loss: loss.measure(outputs)}
+            styles = outputs.styles and tuple(
+                replace(wanted, measured={loss: loss.measure(styled(outputs, index))[0]})
+                for index, wanted in enumerate(outputs.styles)
+            )
+            outputs = replace(outputs, measured=measured, styles=styles)
+        return getattr(loss, side)(outputs)
+
     def value(self, side: Side, outputs: Outputs, seed: int = 0) -> Any:
-        """What a side returns, a scalar tensor if all is well; its draws follow from the seed."""
+        """What a side of a new loss returns; its draws follow from the seed."""
+        loss = self.make()
         with drawing(seed, "loss"):
-            return self.sides()[side](outputs)
+            return self.judged(loss, side, outputs)
 
     def test_needs_name_its_sides(self) -> None:
         """`needs` has a key for each method `generator` and `critic`, and names fields of Outputs."""
@@ -136,8 +168,7 @@ class LossContract(ComponentContract):
         for side in self.sides():
             outputs, moving = self.laid(side, needs=FIELDS)
             copies = [[level.detach().clone() for level in levels_of(form)] for form in _forms(outputs)]
-            with drawing(0, "loss"):
-                value = self.sides()[side](outputs)
+            value = self.value(side, outputs)
             require(
                 moving.grad is None,
                 f"The {side}'s side calls `backward`: return the value; only the trainer's `update` differentiates it.",
@@ -153,9 +184,9 @@ class LossContract(ComponentContract):
             )
             loss = self.make()
             with drawing(1, "loss"):
-                getattr(loss, side)(self.laid(side, needs=FIELDS)[0])
+                self.judged(loss, side, self.laid(side, needs=FIELDS)[0])
             with drawing(0, "loss"):
-                again = getattr(loss, side)(self.laid(side, needs=FIELDS)[0])
+                again = self.judged(loss, side, self.laid(side, needs=FIELDS)[0])
             require(
                 torch.equal(value, again),
                 f"The {side}'s side gives {value.detach()}, and {again.detach()} after it has judged before: keep no "
@@ -187,17 +218,53 @@ class LossContract(ComponentContract):
             outputs, _ = self.laid(side, needs=FIELDS)
             assert isinstance(outputs.fake, Tensor)
             made = outputs.fake.bfloat16()
-            half = replace(outputs, fake=made, made=made)
+            half = replace(outputs, fake=made, made=made, made_features=_half(outputs.made_features))
             with mixed(CPU, "bf16"):
                 require_finite(f"Under bf16 the {side}'s side", self.value(side, half))
 
     def test_nothing_waits_for_the_host(self) -> None:
         """It reads no value on the host, so that a GPU never waits."""
         for side in self.sides():
-            outputs, judge = self.laid(side, needs=FIELDS)[0], self.sides()[side]
+            outputs, loss = self.laid(side, needs=FIELDS)[0], self.make()
             with HostReads() as reads:
-                judge(outputs)
+                self.judged(loss, side, outputs)
             require_no_reads(reads)
+
+    def test_measures_add_up_over_tiles(self) -> None:
+        """Of a loss that measures before it judges: what it finds in tiles of pictures adds up to what they have."""
+        loss, outputs = self.make(), self.laid("generator", needs=FIELDS)[0]
+        if not hasattr(loss, "measure"):
+            return
+        found = []
+        for part in (outputs, *tiles(outputs)):
+            with drawing(0, "loss"):  # whatever it draws, alike for every tile
+                found.append(loss.measure(part))
+        for regions in found:
+            require(
+                isinstance(regions, tuple)
+                and all(isinstance(region, tuple) for region in regions)
+                and all(isinstance(tensor, Tensor) for region in regions for tensor in region),
+                "`measure` gives no tuple over regions of tuples of tensors.",
+            )
+        whole, *parts = found
+        for tensors in zip(*(sum(regions, ()) for regions in (whole, *parts)), strict=True):
+            require(
+                close(tensors[0], torch.stack(tensors[1:]).sum(dim=0)),
+                "What it measures in four tiles of a picture does not add up to what it measures in the picture: give "
+                "sums and counts, not means, and divide in `generator`; heed `outputs.place`.",
+            )
+
+    def test_each_picture_is_judged_by_itself(self) -> None:
+        """Of a loss that measures before it judges: several pictures have the sum of what each of them has."""
+        loss, outputs = self.make(), self.laid("generator", needs=FIELDS)[0]
+        if not hasattr(loss, "measure"):
+            return
+        alone = [self.value("generator", _apart(outputs, index)) for index in range(COUNT)]
+        require(
+            close(self.value("generator", outputs), torch.stack(alone).sum()),
+            f"{COUNT} pictures together have another value than the sum of theirs: sum over pictures, so that each "
+            "comes out alike in whatever company.",
+        )
 
     def test_devices_agree(self) -> None:
         """CPU and GPU give the same to rounding, where nothing is drawn."""
@@ -225,6 +292,75 @@ def scored(form: Form, weights: Tensor) -> Tensor:
     return torch.stack(scores).sum(dim=0)
 
 
+def activations(features: Features, pictures: Tensor) -> dict[str, Tensor]:
+    """Activations by layer, as a trainer of style transfer lays them before a loss."""
+    return dict(zip(features.layers, features(pictures), strict=True))
+
+
+def halves(of: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A region that fades in from left to right."""
+    return {
+        layer: torch.linspace(0, 1, x.shape[3], device=x.device).expand(1, 1, *x.shape[2:]) for layer, x in of.items()
+    }
+
+
+def styled(outputs: Outputs, index: int) -> Outputs:
+    """What a trainer lays before `measure` of a style: its picture, of a size of its own, and which part is meant."""
+    assert outputs.made_features is not None
+    like = next(iter(outputs.made_features.values()))
+    dtype = torch.promote_types(like.dtype, torch.float32)
+    with drawing(index, "style"):
+        picture = torch.rand(1, 3, 12, 20, dtype=torch.float64).to(like.device, dtype) * 2 - 1
+    found = activations(SmallFeatures(Options()).to(like.device, dtype), picture)
+    found = {layer: x.to(like.dtype) for layer, x in found.items()}
+    regions = (halves(found) if index else None,)
+    return replace(
+        outputs, made=picture, made_features=found, source=None, source_features=None, styles=None, regions=regions
+    )
+
+
+def tiles(outputs: Outputs) -> list[Outputs]:
+    """Four tiles of pictures: their activations, and their share in regions."""
+    made, source = outputs.made_features, outputs.source_features
+    assert made is not None
+    assert source is not None
+    sizes = {layer: tuple(x.shape[2:]) for layer, x in made.items()}
+
+    def cut(of: Mapping[str, Tensor], down: int, across: int) -> dict[str, Tensor]:
+        return {layer: x.chunk(2, dim=2)[down].chunk(2, dim=3)[across] for layer, x in of.items()}
+
+    return [
+        replace(
+            outputs,
+            made_features=cut(made, down, across),
+            source_features=cut(source, down, across),
+            regions=tuple(region and cut(region, down, across) for region in outputs.regions),
+            place={layer: (down * (h // 2), across * (w // 2), h, w) for layer, (h, w) in sizes.items()},
+        )
+        for down in range(2)
+        for across in range(2)
+    ]
+
+
+def _apart(outputs: Outputs, index: int) -> Outputs:
+    """One picture of several, for a loss on activations."""
+    made, source = outputs.made_features, outputs.source_features
+    assert made is not None
+    assert source is not None
+    one = slice(index, index + 1)
+    return replace(
+        outputs,
+        made_features={layer: x[one] for layer, x in made.items()},
+        source_features={layer: x[one] for layer, x in source.items()},
+    )
+
+
+def _half(found: Mapping[str, Tensor] | None) -> dict[str, Tensor]:
+    assert found is not None
+    return {layer: x.bfloat16() for layer, x in found.items()}
+
+
 def _forms(outputs: Outputs) -> list[Form]:
-    fields = (outputs.real, outputs.fake, outputs.real_logits, outputs.fake_logits, outputs.source)
+    found = (tuple(layers.values()) for layers in (outputs.made_features, outputs.source_features) if layers)
+    fields = (outputs.real, outputs.fake, outputs.real_logits, outputs.fake_logits, outputs.source, *found)
     return [field for field in fields if field is not None]  # `target` and `made` are `real` and `fake` here

@@ -44,6 +44,14 @@ class Pool(nn.MaxPool2d):
 class SqueezeNet(Features):
     """The convolutional part of SqueezeNet 1.1, frozen. 722,496 weights."""
 
+    layers = ("conv1", "fire2", "fire3", "fire4", "fire5", "fire6", "fire7", "fire8", "fire9")
+    style_layers = ("conv1", "fire2", "fire3", "fire4", "fire5", "fire6", "fire9")
+    content_layers = ("fire6",)
+    strides = (2, 4, 4, 8, 8, 16, 16, 16, 16)
+    reach_px = 1 + 2 + 2 * 4 + 4 + 2 * 8 + 8 + 4 * 16
+    """To the right and below, where the first convolution and each pooling look one position further than their
+    square, and each fire module one; to the left and above only the fire modules do, and 88 px are enough."""
+
     mean: Tensor
     deviation: Tensor
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
 from artgen import RecipeError
@@ -130,7 +131,7 @@ def moments(maps: Tensor, finer: Tensor | None, share: Tensor | None) -> Moments
     t = f.new_ones(1, 1, height * width) if share is None else share.to(f.dtype).flatten(2)
     tp = p if share is None else t * p
     with torch.autocast(f.device.type, enabled=False):
-        products: Tensor = Products.apply(f, None if share is None else t)
+        products: Tensor = Products.apply(f, None if share is None else t)  # type: ignore[no-untyped-call]
         across = summed(tp, f[:, : p.shape[1]])
     dtype = products.dtype
     sums = (f if share is None else t * f).sum(dim=2, dtype=dtype)
@@ -159,7 +160,8 @@ class Products(torch.autograd.Function):
         return summed(tf, f)
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    @once_differentiable
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (tf,) = context.saved_tensors
         both = (gradient + gradient.transpose(1, 2)).to(tf.dtype)
         return torch.stack([g @ x for g, x in zip(both, tf, strict=True)]), None
@@ -171,11 +173,11 @@ def summed(x: Tensor, y: Tensor) -> Tensor:
     Products in bf16 come in bf16: the sum of a few thousand of them still has digits enough.
     """
     dtype = torch.promote_types(x.dtype, torch.float32)
-    pieces = zip(x.split(PIECE, dim=2), y.split(PIECE, dim=2), strict=True)
+    count = -(-x.shape[2] // PIECE)
+    pieces = zip(x.chunk(count, dim=2), y.chunk(count, dim=2), strict=True)
     # One picture at a time: batched products in bf16 are several times slower on a CPU.
-    return torch.stack([
-        torch.stack([a @ b.T for a, b in zip(*piece, strict=True)]).to(dtype) for piece in pieces
-    ]).sum(dim=0)  # fmt: skip
+    sums = [torch.stack([a @ b.T for a, b in zip(*piece, strict=True)]).to(dtype) for piece in pieces]
+    return torch.stack(sums).sum(dim=0)
 
 
 def distance(made: Sequence[Moments], style: Sequence[Moments], weights: Sequence[float]) -> Tensor:

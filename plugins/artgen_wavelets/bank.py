@@ -47,7 +47,7 @@ class Wavelets(Features):
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
         """Answers in each octave, finest first, of pictures (N, 3, H, W) in [-1, 1].
 
-        With 6 angles: maps 1 to 3 are the opponent colours themselves, 4 to 27 what lightness answers to the 12 filters,
+        With 6 angles, maps 1 to 3 are the opponent colours themselves, 4 to 27 what lightness answers to 12 filters,
         positive parts first. That is all of the finest octave, (N, 27, H, W). In the others the answers of the two
         colours follow, up to 75, and those of the second order, up to 171.
 
@@ -115,7 +115,7 @@ def filtered(maps: Tensor, phases: Tensor) -> Tensor:
     4 times, once for each place in these, and the answers are put in their places again: the same sums, a third of the
     time.
     """
-    count, channels, height, width = maps.shape
+    count, _, height, width = maps.shape
     margin = phases.shape[-1] - 1
     right, bottom = margin + width % 2, margin + height % 2
     single = pad(maps, (margin, right, margin, bottom), mode="reflect").flatten(0, 1).unsqueeze(1)  # (N * C, 1, ...)

@@ -10,8 +10,10 @@ import tracemalloc
 import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
@@ -20,6 +22,7 @@ from artgen.data import images
 from artgen.data.images import (
     LABEL_COLOURS,
     decode,
+    encode,
     encode_png,
     note_in,
     read,
@@ -203,6 +206,98 @@ def test_a_note_beside_the_pixels_comes_back(tmp_path):
     assert note_in(stored(tmp_path, b"just text", "text")) == ""
 
 
+FORMS = sorted(images.ENDINGS)
+DEEP = ["png-16", "tiff-16"]
+
+
+def deep(height: int = 40, width: int = 300, channels: int = 3) -> np.ndarray:
+    """Smooth floats with more levels than 8 bits have, 0 and 1 among them."""
+    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
+    return np.stack([(x + y) / 2, x * y, 1 - x, 0.25 + 0.75 * y][:channels], axis=2)
+
+
+def levels_in(content: bytes, form: str) -> np.ndarray:
+    """What another program reads: OpenCV a PNG, tifffile a TIFF."""
+    if form == "tiff-16":
+        return tifffile.imread(io.BytesIO(content))
+    bgr = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    return cv2.cvtColor(bgr, cv2.COLOR_BGRA2RGBA if bgr.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize("form", FORMS)
+def test_what_is_written_is_read_by_others_to_half_a_level(form, channels):
+    picture, white = deep(channels=channels), 65535 if form in DEEP else 255
+    levels = levels_in(encode(picture, form), form)
+    assert levels.dtype == (np.uint16 if form in DEEP else np.uint8)
+    assert np.abs(levels.astype(float) - picture * white).max() <= 0.5
+    if form in DEEP:
+        assert len(np.unique(levels[..., 2])) == 300  # each column has a level of its own: 8 bits have fewer
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_is_written_comes_back_through_the_door(tmp_path, form):
+    picture = deep(channels=4)
+    path = stored(tmp_path, encode(picture, form))
+    over_white, alpha = read_with_alpha(path)
+    within = 0.51 if form == "png" else 1  # of 16 bits the high byte is read
+    assert np.abs(alpha.astype(float) - 255 * picture[..., 3]).max() <= within
+    expected = 255 * (picture[..., :3] * picture[..., 3:] + 1 - picture[..., 3:])
+    assert np.abs(over_white - expected).max() <= 1 + 2 * within  # laying over white rounds once more
+    plain = read(stored(tmp_path, encode(picture[..., :3], form), "plain"))
+    assert np.abs(plain - 255 * picture[..., :3]).max() <= within
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_is_written_is_said_to_be_srgb(form):
+    with Image.open(io.BytesIO(encode(deep(), form))) as image:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"]))
+        image.load()
+    assert "sRGB" in ImageCms.getProfileDescription(profile)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_values_beyond_black_and_white_are_clipped(tmp_path, form):
+    picture = np.zeros((4, 4, 3))
+    picture[0], picture[1] = -0.3, 1.2
+    assert np.array_equal(read(stored(tmp_path, encode(picture, form)))[:3, 0, 0], [0, 255, 0])
+
+
+@pytest.mark.parametrize("note", ["made by hand", "ü – 画", '{"artgen": "within"}', "two\nlines"])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_note_comes_back_from_every_format(tmp_path, form, note):
+    path = stored(tmp_path, encode(deep(8, 8), form, note))
+    assert note_in(path) == note
+    assert np.array_equal(read(path), read(stored(tmp_path, encode(deep(8, 8), form), "bare")))
+    assert note_in(tmp_path / "bare") == ""
+
+
+@pytest.mark.parametrize("described", ["a holiday", "[1]", '{"other": 1}', "null"])
+def test_what_others_say_of_a_tiff_is_no_note(tmp_path, described):
+    assert note_in(stored(tmp_path, encoded(smooth(), "TIFF", description=described))) == ""
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_file_follows_from_its_picture_alone(form, monkeypatch):
+    first = encode(deep(8, 8), form, "a note")
+    images._srgb.cache_clear()
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    later = profile[:24] + bytes([7, 240, 0, 5]) + profile[28:]  # made in May 2032
+    monkeypatch.setattr(ImageCms.ImageCmsProfile, "tobytes", lambda self: later)
+    assert encode(deep(8, 8), form, "a note") == first
+    images._srgb.cache_clear()
+
+
+@pytest.mark.parametrize("form", DEEP)
+def test_colour_profiles_of_16_bit_files_are_heeded(tmp_path, form, monkeypatch):
+    monkeypatch.setattr(images, "_srgb", lambda: red_for_blue())
+    red = np.zeros((8, 8, 3))
+    red[..., 0] = 1
+    decoded = read(stored(tmp_path, encode(red, form)))
+    assert decoded[..., 2].min() > 240
+    assert decoded[..., 0].max() < 30
+
+
 def png16(width: int, height: int, colour_type: int, pixels: bytes) -> bytes:
     """A PNG of 16 bits a channel, which Pillow cannot write in colour."""
 
@@ -249,12 +344,16 @@ def test_srgb_profile_changes_nothing(tmp_path):
     assert np.array_equal(read(stored(tmp_path, content)), picture)
 
 
-def test_another_colour_profile_is_converted(tmp_path):
-    # sRGB with red and blue exchanged, under another name.
+def red_for_blue() -> bytes:
+    """sRGB with red and blue exchanged, under another name."""
     profile = bytearray(profile_of("sRGB").replace("sRGB".encode("utf-16-be"), "sBGR".encode("utf-16-be")))
     red, blue = profile.index(b"rXYZ"), profile.index(b"bXYZ")
     profile[red : red + 4], profile[blue : blue + 4] = b"bXYZ", b"rXYZ"
-    content = encoded(Image.new("RGB", (8, 8), (255, 0, 0)), "PNG", icc_profile=bytes(profile))
+    return bytes(profile)
+
+
+def test_another_colour_profile_is_converted(tmp_path):
+    content = encoded(Image.new("RGB", (8, 8), (255, 0, 0)), "PNG", icc_profile=red_for_blue())
     decoded = read(stored(tmp_path, content))
     assert decoded[..., 2].min() > 240
     assert decoded[..., 0].max() < 30

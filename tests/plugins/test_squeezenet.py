@@ -80,6 +80,43 @@ def test_activations_are_those_of_the_layers_called_one_by_one(size):
     )
 
 
+def test_it_tells_its_layers():
+    network = SqueezeNet()
+    assert network.layers == ("conv1", *(f"fire{number}" for number in range(2, 10)))
+    assert set(network.layers) - set(network.style_layers) == {"fire7", "fire8"}
+    sides = [activation.shape[2] for activation in network(torch.zeros(1, 3, 401, 17))]
+    assert [round(400 / side) for side in sides] == list(network.strides)
+
+
+def test_an_activation_looks_as_far_as_it_is_told_and_no_further():
+    """Where all weights are positive, more light anywhere in the field of an activation makes it brighter."""
+    network = SqueezeNet().double()
+    for parameter in network.parameters():
+        parameter.fill_(1 / parameter[0].numel() if parameter.dim() == 4 else 0)
+    first, last = 7 * 16 - 88, 8 * 16 - 1 + network.reach_px
+    pictures = torch.full((5, 3, 17, 264), 0.5, dtype=torch.float64)
+    for index, column in enumerate((first - 1, first, last, last + 1)):
+        pictures[index, :, :, column] = 1.0
+    seen = network(pictures)[-1][:, :, 0, 7]
+    assert [bool((one > seen[4]).any()) for one in seen] == [False, True, True, False, False]
+
+
+@pytest.mark.parametrize("size", [(265, 292), (288, 304)])
+@pytest.mark.parametrize("part", [(0, 128, 0, 144), (128, 144, 128, 160), (144, None, 160, None)])
+def test_a_tile_has_the_activations_of_the_whole_picture(size, part):
+    network, picture = SqueezeNet(), torch.rand(1, 3, *size) * 2 - 1
+    for parameter in network.parameters():
+        torch.nn.init.kaiming_normal_(parameter) if parameter.dim() == 4 else torch.nn.init.normal_(parameter, std=0.1)
+    top, bottom, left, right = part[0], part[1] or size[0], part[2], part[3] or size[1]
+    above, before = max(top - 112, 0), max(left - 112, 0)
+    tile = network(picture[:, :, above : bottom + 103, before : right + 103])
+    for stride, of_tile, of_whole in zip(network.strides, tile, network(picture), strict=True):
+        ours = of_tile[:, :, (top - above) // stride :, (left - before) // stride :]
+        theirs = of_whole[:, :, top // stride : -(-bottom // stride), left // stride : -(-right // stride)]
+        ours = ours[:, :, : theirs.shape[2], : theirs.shape[3]]
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5 * float(of_whole.max()))
+
+
 def test_a_gradient_reaches_the_pictures():
     pictures = torch.rand(1, 3, 32, 32, requires_grad=True)
     SqueezeNet()(pictures)[4].square().sum().backward()

@@ -207,7 +207,7 @@ def test_layers_that_are_not_there_and_factors_without_a_layer_are_refused():
     assert "fine, middle, coarse" in caught.value.remedy
     with pytest.raises(RecipeError, match="2 factors for the layers fine, middle, coarse"):
         loss(layer_weights=(1, 2)).measure(laid(activations()))
-    with pytest.raises(ValidationError, match="2 factors for 1 layers"):
+    with pytest.raises(ValidationError, match="1 layers and 2 layer_weights"):
         CovarianceOptions(layers=("fine",), layer_weights=(1, 2))
 
 

@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import Field
 
-from artgen import RecipeError
+from artgen import FilePath, Options, RecipeError, hookimpl
 from artgen.recipe import DEVICES, bundled_recipes, load_recipe
 
-from .toys import RECIPE, toys
+from .toys import RECIPE, component, toys
 
 
 @pytest.fixture(scope="module")
@@ -213,6 +214,72 @@ def test_relative_paths_start_where_they_are_written(load, monkeypatch, tmp_path
     assert options.start == str(tmp_path / "mine.bin")
     assert load(overrides=["generator.conv.start=~/x"]).generator.options.start == str(Path("~/x").expanduser())
     assert load().generator.options.start == ""
+
+
+class Part(Options):
+    path: FilePath
+    share: float = 1.0
+
+
+class Whole(Options):
+    path: FilePath = ""
+    parts: tuple[Part, ...] = ()
+    by_name: dict[str, FilePath] = Field(default_factory=dict)
+    inner: Part | None = None
+
+
+class Nesting:
+    @hookimpl
+    def artgen_generators(self):
+        return [component("generator", "nesting", Whole)]
+
+
+@pytest.fixture
+def nested(tmp_path, monkeypatch):
+    """Load recipes that say these things of a generator: one in `deep/`, one over it, and the command line in `at/`."""
+
+    def load(deep, over="", *overrides):
+        for name in ("deep", "at"):
+            (tmp_path / name).mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path / "at")
+        text = RECIPE.replace("[generator.conv]\nwidth = 8", f"[generator.nesting]\n{deep}\n[critic.judge]")
+        (tmp_path / "deep" / "base.toml").write_text(text)
+        (tmp_path / "recipe.toml").write_text(f"extends = 'deep/base.toml'\n[generator.nesting]\n{over}")
+        plugins = toys(Nesting())
+        return load_recipe(tmp_path / "recipe.toml", device="cpu", overrides=overrides, plugins=plugins).generator
+
+    return load
+
+
+def test_relative_paths_in_tables_of_a_table_start_where_they_are_written(nested, tmp_path):
+    deep = "path = 'a'\nparts = [{ path = 'b' }, { path = '~' }]\nby_name = { x = 'c' }\ninner = { path = 'd' }"
+    options = nested(deep).options
+    home = tmp_path / "deep"
+    assert (options.path, options.inner.path) == (str(home / "a"), str(home / "d"))
+    assert [part.path for part in options.parts] == [str(home / "b"), str(Path("~").expanduser())]
+    assert options.by_name == {"x": str(home / "c")}
+    options = nested(deep, "parts = [{ path = 'e' }]\n[generator.nesting.inner]\nshare = 0.5").options
+    assert [part.path for part in options.parts] == [str(tmp_path / "e")]
+    assert (options.inner.path, options.inner.share) == (str(home / "d"), 0.5)
+    options = nested(deep, "path = 'f'", "generator.nesting.parts=[{path='g'}]").options
+    assert (options.path, options.parts[0].path) == (str(tmp_path / "f"), str(tmp_path / "at" / "g"))
+
+
+def test_a_path_whose_folder_cannot_be_told_is_refused(nested):
+    with pytest.raises(RecipeError) as caught:
+        nested("path = 'a'\ninner = { path = 'b' }", "parts = [{ path = 'a' }]")
+    assert "stands in recipes of several folders" in str(caught.value)
+    assert "Write the full path." in str(caught.value)
+
+
+def test_faults_in_tables_of_a_table_are_told_with_their_place(nested):
+    with pytest.raises(RecipeError) as caught:
+        nested("parts = [{ path = 'b' }, { path = 'c', share = 'x' }]\ninner = { paht = 'd' }")
+    share, path = caught.value.faults
+    assert share.key == ("generator", "nesting", "parts", 1, "share")
+    assert share.source[share.column - 1 : share.end_column - 1] == "'x'"
+    assert path.key == ("generator", "nesting", "inner", "paht")
+    assert "path" in path.remedy
 
 
 def test_use_gives_labels_of_ones_own(load):

@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn.functional import dropout, interpolate, relu, softplus
 
 from artgen import Component, DataError, DataOptions, LossOptions, Options, RecipeError, hookimpl
-from artgen.data import Dataset
+from artgen.data import Dataset, Neighbour, Repainting, StylePicture
 from artgen.metrics import Measured
 from artgen.training import Augmentation, Critic, Features, Generator, LatentSpace, Outputs, Source
 
@@ -457,6 +457,51 @@ class SoundPairLoss(Judge):
         return (outputs.made - outputs.target).abs().mean() + (made[-1] - wanted[-1]).square().mean()
 
 
+ON_ACTIVATIONS = ("made_features", "measured", "styles")
+
+
+@loss(generator=ON_ACTIVATIONS)
+class SoundStyleLoss(Judge):
+    """The mean activation of each channel."""
+
+    def measure(self, outputs: Outputs):
+        x = outputs.made_features["deep"]
+        x = x.to(torch.promote_types(x.dtype, torch.float32))
+        shares = [x.new_ones(1, 1, 1, 1) if region is None else region["deep"] for region in outputs.regions]
+        return tuple(
+            ((x * share).sum(dim=(2, 3)), share.expand_as(x[:, :1]).sum(dim=(2, 3)), *self.beside(x))
+            for share in shares
+        )
+
+    def beside(self, x):
+        return ()
+
+    def generator(self, outputs: Outputs):
+        values = []
+        for wanted in outputs.styles:
+            sums, count, *_ = outputs.measured[self][wanted.region]
+            style_sums, style_count, *_ = wanted.measured[self]
+            difference = sums / count - style_sums / style_count
+            values.append(wanted.weight * difference.square().sum())
+        return torch.stack(values).sum()
+
+
+@loss(generator=ON_ACTIVATIONS)
+class MeasuresMeans(SoundStyleLoss):
+    """Means of tiles have no sum that says anything."""
+
+    def beside(self, x):
+        return (x.mean(dim=(2, 3)),)
+
+
+@loss(generator=ON_ACTIVATIONS)
+class InCompany(SoundStyleLoss):
+    """A picture counts for less, the more there are."""
+
+    def generator(self, outputs: Outputs):
+        return super().generator(outputs) / len(outputs.measured[self][0][0])
+
+
 # Trainers
 
 
@@ -780,6 +825,74 @@ def too_small(options, workshop):
     return Dataset(noise(options)[:, 1:], named(options))
 
 
+def repainted(options, style=None, names=("a", "b", "c", "d"), **more):
+    contents = noise(options)[:, : 3 * options.size[0] // 4]  # of another shape than the box
+    mask = np.full(contents.shape[1:3], 255, np.uint8)
+    style = style or StylePicture(contents[0, :9], 2.0, mask, mask[:9])
+    repainting = Repainting((style,), names, **{"finish": opaque, "before": Neighbour(*contents[:2]), **more})
+    return Dataset(contents, named(options), repainting=repainting)
+
+
+def opaque(made, first):
+    return torch.cat([made, torch.ones_like(made[:, :1])], dim=1)
+
+
+@data
+def sound_contents(options, workshop):
+    return repainted(options)
+
+
+@data
+def out_of_the_box(options, workshop):
+    contents = np.repeat(noise(options), 2, axis=2)
+    return Dataset(contents, named(options), repainting=Repainting((StylePicture(contents[0]),), ("a", "b", "c", "d")))
+
+
+@data
+def two_of_one_name(options, workshop):
+    return repainted(options, names=("a", "b", "b", "c"))
+
+
+@data
+def name_is_a_path(options, workshop):
+    return repainted(options, names=("a", "b/c", "d", "e"))
+
+
+@data
+def mask_on_nothing(options, workshop):
+    picture = noise(options)[0]
+    return repainted(options, StylePicture(picture, where=picture[:, :, 0]))
+
+
+@data
+def mask_of_floats(options, workshop):
+    picture = noise(options)[0]
+    return repainted(options, StylePicture(picture, part=np.ones(picture.shape[:2])))
+
+
+@data
+def weighs_nothing(options, workshop):
+    return repainted(options, StylePicture(noise(options)[0], weight=0))
+
+
+@data
+def neighbour_of_another_size(options, workshop):
+    return repainted(options, before=Neighbour(*noise(options)[:2]))
+
+
+@data
+def finished_in_bytes(options, workshop):
+    return repainted(options, finish=lambda made, first: (made + 1) * 127.5)
+
+
+@data
+def finished_as_the_first(options, workshop):
+    def finish(made, first):
+        return made * torch.linspace(0, 1, 4)[: len(made), None, None, None]
+
+    return repainted(options, finish=finish)
+
+
 @component("data", PathOptions)
 def takes_any_path(options, workshop):
     return Dataset(noise(options), named(options))
@@ -815,6 +928,53 @@ class SoundFeatures(Features):
     def forward(self, pictures):
         shallow = relu(self.first(pictures))
         return shallow, relu(self.second(shallow))
+
+
+@features
+class SoundLayers(SoundFeatures):
+    layers, style_layers, content_layers = ("shallow", "deep"), ("shallow", "deep"), ("deep",)
+    strides, reach_px = (2, 4), 3
+
+
+@features
+class NamesTooFew(SoundLayers):
+    layers, style_layers, strides = ("deep",), (), ()
+
+
+@features
+class NamesOneTwice(SoundLayers):
+    layers, style_layers = ("deep", "deep"), ()
+
+
+@features
+class NamesWhatIsNotThere(SoundLayers):
+    content_layers = ("deepest",)
+
+
+@features
+class NamesNothing(SoundLayers):
+    layers = ()
+
+
+@features
+class TellsOneStride(SoundLayers):
+    strides = (4,)
+
+
+@features
+class FinerThanTold(SoundLayers):
+    strides = (4, 8)
+
+
+@features
+class ShortSighted(SoundLayers):
+    reach_px = 0
+
+
+@features
+class BeginsAnywhere(SoundLayers):
+    def forward(self, pictures):
+        return super().forward(pictures - pictures.mean(dim=(2, 3), keepdim=True))
 
 
 @features

@@ -44,6 +44,7 @@ WAITS = {"test_nothing_waits_for_the_host": "torch.where"}
 TWICE = {"test_it_can_be_differentiated_twice": "in place"}
 ROUND_TRIP = {"test_state_round_trip": "persistent buffers"}
 PROCESS = {"test_factory_leaves_the_process_alone": "torch's global generator"}
+TILES = "test_a_tile_sees_what_the_whole_sees"
 BF16 = {"test_bf16": "not finite"}
 
 SOUND = [
@@ -57,10 +58,22 @@ SOUND = [
     ("augment", "brightness"),
     ("data", "sound-data"),
     ("data", "refuses-well"),
+    ("data", "sound-contents"),
     ("source", "negative"),
     ("features", "sound-features"),
+    ("features", "sound-layers"),
     ("metric", "sound-metric"),
 ]
+REPAINTED = {
+    "two-of-one-name": "no two alike",
+    "name-is-a-path": "fit for a file",
+    "mask-on-nothing": r"`where` of a style is ndarray uint8 \(64, 64\): give a NumPy array \(48, 64\)",
+    "mask-of-floats": "`part` of a style is ndarray float64",
+    "weighs-nothing": "more than 0",
+    "neighbour-of-another-size": "the content of a neighbour",
+    "finished-in-bytes": r"\[-1, 1\]",
+    "finished-as-the-first": "look at `first`",
+}
 # Component -> the checks that fail, and what each of them advises. The tiny run is made only where it is to fail: it
 # takes longer than all other checks together.
 FAULTS = {
@@ -118,6 +131,8 @@ FAULTS = {
     ("loss", "naive-logarithm"): {"test_extreme_scores_stay_finite": "softplus"},
     ("loss", "stops-to-look"): WAITS,
     ("loss", "too-coarse"): BF16,
+    ("loss", "measures-means"): {"test_measures_add_up_over_tiles": "give sums and counts"},
+    ("loss", "in-company"): {"test_each_picture_is_judged_by_itself": "sum over pictures"},
     ("loss", "own-noise"): {
         "test_it_is_pure": "torch's global generator",
         "test_gradient_is_right": "Jacobian mismatch",
@@ -169,6 +184,8 @@ FAULTS = {
         "test_pictures_are_uint8_arrays_of_the_right_size": r"\(N, H, W, 3\)",
         "test_batches_can_be_fed": "prepared at 64x63 px",
     },
+    ("data", "out-of-the-box"): {"test_pictures_are_uint8_arrays_of_the_right_size": "W up to 64"},
+    **{("data", name): {"test_what_is_repainted_is_told_whole": words} for name, words in REPAINTED.items()},
     ("data", "takes-any-path"): {"test_files_that_are_not_there_are_refused": "raise artgen.DataError"},
     ("data", "raises-what-comes"): {"test_files_that_are_not_there_are_refused": "not artgen.DataError"},
     ("source", "one-channel"): {
@@ -195,6 +212,17 @@ FAULTS = {
     ("features", "no-gradient"): {"test_gradients_reach_the_pictures": r"requires_grad_\(False\)"},
     ("features", "deep-first"): {"test_activations_run_from_shallow_to_deep": "order them"},
     ("features", "embeds-the-batch"): {"test_embedding_is_one_vector_a_picture": "no statistics over the batch"},
+    ("features", "names-too-few"): {"test_layers_have_names": "1 layers, and `forward` gives 2"},
+    ("features", "names-one-twice"): {"test_layers_have_names": "have one name: deep, deep"},
+    ("features", "names-what-is-not-there"): {"test_layers_have_names": "name deepest, not in"},
+    ("features", "names-nothing"): {"test_layers_have_names": "set `layers`"},
+    ("features", "tells-one-stride"): {
+        "test_layers_have_names": "1 strides for 2 layers",
+        TILES: "the right `strides`",
+    },
+    ("features", "finer-than-told"): {"test_layers_have_names": "cannot lie 4 px apart", TILES: "the right `strides`"},
+    ("features", "short-sighted"): {TILES: "with 0 px around them.*`reach_px`"},
+    ("features", "begins-anywhere"): {TILES: "or no `strides`"},
     ("features", "coarse"): BF16,
     ("features", "checks"): WAITS,
     ("metric", "not-a-number"): {"test_figures_are_finite": "give a finite float"},
@@ -240,6 +268,12 @@ def failures(suite, names, folder):
 def test_what_is_sound_passes(component, tmp_path):
     kind, name = component
     assert failures(suite(kind, name), checks(kind), tmp_path) == {}
+
+
+def test_a_sound_loss_on_activations_passes(tmp_path):
+    """But for a tiny run: the kit has no trainer that gives it what it judges."""
+    names = [check for check in checks("loss") if check != RESUME]
+    assert failures(suite("loss", "sound-style-loss"), names, tmp_path) == {}
 
 
 SMALL = {"sizes": [(8, 8), (16, 16)], "plugins": TOYS}

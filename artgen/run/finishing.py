@@ -1,0 +1,53 @@
+"""What repainting comes to: finished pictures, and the film that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from artgen.data.dataset import Repainting
+from artgen.data.images import ENDINGS, Format, encode
+from artgen.data.pixels import over_white, to_uint8
+from artgen.film.writing import FilmWriter
+from artgen.training import Generator
+
+Finished = NDArray[np.float32]
+"""A finished picture, (H, W, 3), or (H, W, 4) with how opaque it is; 0..1."""
+
+
+@torch.no_grad()
+def finished(generator: Generator, repainting: Repainting) -> Tensor:
+    """The pictures of a canvas as they are to be kept, (N, 3 or 4, H, W) in [-1, 1]; of alpha, 1 is opaque."""
+    made = generator.sample(None)
+    return made if repainting.finish is None else repainting.finish(made, 0)
+
+
+def on_paper(pictures: Tensor) -> Tensor:
+    """Finished pictures (N, 3 or 4, H, W) as they look on white paper, (N, 3, H, W) uint8."""
+    return to_uint8(over_white(pictures))
+
+
+def arrays(pictures: Tensor) -> Iterator[Finished]:
+    """Each of finished pictures (N, 3 or 4, H, W) in [-1, 1], for its file."""
+    for picture in pictures:
+        yield ((picture.float().clamp(-1, 1) + 1) / 2).permute(1, 2, 0).cpu().numpy()
+
+
+def picture_files(pictures: Tensor, names: tuple[str, ...], form: Format) -> Iterator[tuple[str, bytes]]:
+    """Finished pictures by the names of their files, as these hold them."""
+    for name, picture in zip(names, arrays(pictures), strict=True):
+        yield f"{name}{ENDINGS[form]}", encode(picture, form)
+
+
+def write_film(path: Path, frames: Tensor, repainting: Repainting, note: str = "") -> None:
+    """Write finished pictures (T, 3 or 4, H, W) as a film; its name appears when it is complete."""
+    assert repainting.frames_per_second is not None
+    height, width = frames.shape[2:]
+    with FilmWriter(path, (height, width), repainting.frames_per_second, note=note) as film:
+        for frame in on_paper(frames).permute(0, 2, 3, 1).cpu().numpy():
+            film.add(frame)
