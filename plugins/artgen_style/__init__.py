@@ -101,8 +101,9 @@ class CovarianceOptions(LayerOptions):
     """How maps of features vary together, in the picture and in the style."""
 
     across_maps: int = Field(0, ge=0, le=4096)
-    """So many of the first maps of a layer are also compared with the maps of its finer neighbour, which has half its
-    stride. 75 are those of the first order of the wavelets. 0: each layer by itself."""
+    """So many of the first maps of a layer are also compared with as many of its finer neighbour, which has half its
+    stride. 27 are colours and lightness of the wavelets; they give longer strokes than all 75 of the first order. 0:
+    each layer by itself."""
 
 
 class PatchesOptions(LossOptions):
@@ -112,7 +113,7 @@ class PatchesOptions(LossOptions):
     """Sizes at which patches of 5 px are taken, each half of the one before it; none has a side under 16 px."""
     directions: int = Field(48, ge=1, le=4096)
     """Projections a step, drawn anew each time."""
-    positions: int = Field(4096, ge=16, le=1_048_576)
+    positions: int = Field(2048, ge=16, le=1_048_576)
     """Patches of each octave a step, drawn anew each time."""
 
 
