@@ -478,7 +478,8 @@ class Parts:
 
 
 class Trainer(Protocol):
-    """Takes one step at a time. Owns its optimizers; reads no scalar on the host; touches no file, log or device.
+    """Takes one step at a time. Owns its optimizers; reads no scalar on the host, but for the first step of a phase;
+    touches no file, log or device.
 
     The loop seeds torch's global generators before every step, so a trainer draws as it likes and resumes exactly.
 

@@ -60,11 +60,12 @@ class FilmWriter:
     there twice, so that nothing is lost.
 
     Args:
-        path: The film, which must not be there yet, in a folder that is.
+        path: The film, in a folder that is there.
         size: (height, width) of the frames in pixels.
         frames_per_second: Their rate.
         crf: The constant rate factor of H.264, from 0 to 51. With 18 the loss is not seen; 6 more halve the file.
         note: Kept in the file; `note_in` finds it.
+        replace: Take the place of a file that is there; without it there must be none.
 
     Raises:
         DataError: There is such a file, or no film can have this size or rate.
@@ -78,12 +79,13 @@ class FilmWriter:
         *,
         crf: int = 18,
         note: str = "",
+        replace: bool = False,
     ) -> None:
         self.path, self.size, self.frames_per_second = Path(path).absolute(), size, Fraction(frames_per_second)
-        self.crf, self.note, self.frames = crf, note, 0
+        self.crf, self.note, self.replace, self.frames = crf, note, replace, 0
         if min(size) < 1 or size[0] * size[1] > MAX_PIXELS or self.frames_per_second <= 0:
             raise _refusal(self.path, f"a film of {size[1]}x{size[0]} px at {self.frames_per_second} frames a second")
-        if os.path.lexists(self.path):
+        if not replace and os.path.lexists(self.path):
             raise _refusal(self.path, "there is such a file already", "Choose another name, or move it away.")
 
     def __enter__(self) -> Self:
@@ -119,7 +121,7 @@ class FilmWriter:
         encoder = choose_encoder(even, self.frames_per_second, self.crf)
         # faststart: the index comes first, so that a browser plays what it has. bitexact: no version of the library.
         options = {"movflags": "+faststart", "fflags": "+bitexact"}
-        with files.replacing(self.path, new=True) as temporary:
+        with files.replacing(self.path, new=not self.replace) as temporary:
             with av.open(str(temporary), "w", format="mp4", options=options) as self._container:
                 if self.note:
                     self._container.metadata["comment"] = self.note

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from artgen import files
 from artgen.data.dataset import Repainting
 from artgen.data.images import ENDINGS, Format, encode
 from artgen.data.pixels import over_white, to_uint8
@@ -44,10 +46,15 @@ def picture_files(pictures: Tensor, names: tuple[str, ...], form: Format) -> Ite
         yield f"{name}{ENDINGS[form]}", encode(picture, form)
 
 
-def write_film(path: Path, frames: Tensor, repainting: Repainting, note: str = "") -> None:
-    """Write finished pictures (T, 3 or 4, H, W) as a film; its name appears when it is complete."""
-    assert repainting.frames_per_second is not None
+def write_film(path: Path, frames: Tensor, frames_per_second: Fraction) -> None:
+    """Write finished pictures (T, 3 or 4, H, W) as a film, in the place of one that may be there once it is complete.
+
+    Raises:
+        ResourceError: The disk refuses.
+    """
     height, width = frames.shape[2:]
-    with FilmWriter(path, (height, width), repainting.frames_per_second, note=note) as film:
+    with files.disk_trouble(path, "the film cannot be written"):
+        files.make_folder(path.parent)
+    with FilmWriter(path, (height, width), frames_per_second, replace=True) as film:
         for frame in on_paper(frames).permute(0, 2, 3, 1).cpu().numpy():
             film.add(frame)

@@ -133,7 +133,7 @@ class RunUpkeep:
         kept = [self.folder.store(f"pictures/{name}", content) for name, content in files]
         if repainting.frames_per_second is not None:
             film = self.folder.path / "videos" / f"{recipe.name}.mp4"
-            write_film(film, pictures, repainting)
+            write_film(film, pictures, repainting.frames_per_second)
             kept = [film]
         return [path for path in kept if path is not None]
 

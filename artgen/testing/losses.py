@@ -15,7 +15,7 @@ from artgen.device import mixed
 from artgen.rng import drawing
 from artgen.testing.filters import SmallFeatures
 from artgen.testing.gradients import fault_of_gradient
-from artgen.testing.runs import CPU, around, for_pairs
+from artgen.testing.runs import CPU, around, suiting
 from artgen.testing.suite import ComponentContract
 from artgen.testing.verdicts import close, failed, gpu, levels_of, require, require_finite, require_no_reads
 from artgen.testing.watch import HostReads
@@ -83,7 +83,8 @@ class LossContract(ComponentContract):
             made_features=activations(features, fake),
             source_features=activations(features, source),
             styles=tuple(
-                Wanted(weight, region, {}, real[:1].flip(3)) for weight, region in ((0.75, 0), (0.25, 0), (1.0, 1))
+                _wanted(index, weight, region, torch.promote_types(dtype, torch.float32), device)
+                for index, (weight, region) in enumerate([(0.75, 0), (0.25, 0), (1.0, 1)])
             ),
             measured={},
             motion=Motion(fake[:-1], fake[1:], trusted),
@@ -91,7 +92,7 @@ class LossContract(ComponentContract):
         needs = self.found().needs.get(side, ()) if needs is None else needs
         filled = {name: getattr(everything, name) for name in needs if name in FIELDS}
         if "styles" in needs:
-            filled["regions"] = (None, halves(activations(features, source)))
+            filled["regions"] = (None, halves(activations(features, source), source))
         return Outputs(**cast(Any, filled)), moving
 
     def judged(self, loss: Any, side: Side, outputs: Outputs) -> Any:
@@ -99,8 +100,7 @@ class LossContract(ComponentContract):
         if hasattr(loss, "measure"):
             measured = {loss: loss.measure(outputs)}
             styles = outputs.styles and tuple(
-                replace(wanted, measured={loss: loss.measure(styled(outputs, index))[0]})
-                for index, wanted in enumerate(outputs.styles)
+                replace(wanted, measured={loss: loss.measure(styled(outputs, wanted))[0]}) for wanted in outputs.styles
             )
             outputs = replace(outputs, measured=measured, styles=styles)
         return getattr(loss, side)(outputs)
@@ -278,7 +278,7 @@ class LossContract(ComponentContract):
 
     def test_stopped_run_ends_in_the_same_bytes(self, tmp_path: Path) -> None:
         """A tiny run with it, stopped and continued, saves the same last checkpoint as a straight one."""
-        recipe = around("losses", self.component, self.options, for_pairs(self.found()), self.recipe)
+        recipe = around("losses", self.component, self.options, suiting(self.found()), self.recipe)
         self.require_exact_resume(recipe, tmp_path, 3)
 
 
@@ -297,23 +297,30 @@ def activations(features: Features, pictures: Tensor) -> dict[str, Tensor]:
     return dict(zip(features.layers, features(pictures), strict=True))
 
 
-def halves(of: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A region that fades in from left to right."""
-    return {
-        layer: torch.linspace(0, 1, x.shape[3], device=x.device).expand(1, 1, *x.shape[2:]) for layer, x in of.items()
-    }
+def halves(of: Mapping[str, Tensor], pictures: Tensor) -> dict[str, Tensor]:
+    """A region that fades in from left to right: in layers, and in pixels."""
+    every = {"pixels": pictures, **of}
+    return {layer: _ramp(x) for layer, x in every.items()}
 
 
-def styled(outputs: Outputs, index: int) -> Outputs:
-    """What a trainer lays before `measure` of a style: its picture, of a size of its own, and which part is meant."""
-    assert outputs.made_features is not None
-    like = next(iter(outputs.made_features.values()))
-    dtype = torch.promote_types(like.dtype, torch.float32)
+def _ramp(x: Tensor) -> Tensor:
+    return torch.linspace(0, 1, x.shape[3], device=x.device).expand(1, 1, *x.shape[2:])
+
+
+def _wanted(index: int, weight: float, region: int, dtype: torch.dtype, device: torch.device) -> Wanted:
+    """A style of a size of its own, before anything is measured in it; of all but the first a part is meant."""
     with drawing(index, "style"):
-        picture = torch.rand(1, 3, 12, 20, dtype=torch.float64).to(like.device, dtype) * 2 - 1
-    found = activations(SmallFeatures(Options()).to(like.device, dtype), picture)
+        picture = torch.rand(1, 3, 12, 20, dtype=torch.float64).to(device, dtype) * 2 - 1
+    return Wanted(weight, region, {}, picture, _ramp(picture) if index else None)
+
+
+def styled(outputs: Outputs, wanted: Wanted) -> Outputs:
+    """What a trainer lays before `measure` of a style: its picture, and which part is meant."""
+    assert outputs.made_features is not None
+    like, picture = next(iter(outputs.made_features.values())), wanted.picture
+    found = activations(SmallFeatures(Options()).to(like.device, picture.dtype), picture)
     found = {layer: x.to(like.dtype) for layer, x in found.items()}
-    regions = (halves(found) if index else None,)
+    regions = (None if wanted.part is None else halves(found, picture),)
     return replace(
         outputs, made=picture, made_features=found, source=None, source_features=None, styles=None, regions=regions
     )

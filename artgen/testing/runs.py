@@ -20,7 +20,7 @@ from artgen.errors import StoppedError
 from artgen.plugins import Plugins, load_plugins
 from artgen.recipe import Recipe, load_recipe
 from artgen.run import checkpoint
-from artgen.run.build import Job, build, prepare_data
+from artgen.run.build import Job, build, fitted, prepare_data
 from artgen.run.session import run_recipe
 from artgen.testing import pictures
 from artgen.training import Clock
@@ -62,6 +62,26 @@ width = 4
 """
 """What takes their place for a component that works on pairs."""
 
+REPAINTED = """
+[data.film]
+resolution = 32
+frames = 2
+[generator.canvas]
+[critic]
+[losses.covariance]
+[losses.laplacian]
+[trainer.canvas]
+[[phase]]
+from = 16
+to = 32
+images = 4
+batch = 1
+"""
+"""What takes their place for a component of style transfer: two frames of a film that the program paints."""
+
+_OF_PAIRS = {"source", "target", "made"}
+_OF_STYLES = {"made_features", "source_features", "styles", "measured", "motion"}
+
 CPU = torch.device("cpu")
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -87,10 +107,10 @@ def around(section: str = "", name: str = "", options: Mapping[str, Any] = NOTHI
     return tomli_w.dumps(tables)
 
 
-def for_pairs(component: Component) -> str:
-    """`PAIRED` for a loss that needs, or a trainer that gives, what only pairs have; else nothing."""
+def suiting(component: Component) -> str:
+    """`REPAINTED` or `PAIRED` for a loss that needs, or a trainer that gives, what only they have; else nothing."""
     named = {name for sides in (component.needs, component.gives) for names in sides.values() for name in names}
-    return PAIRED if named & {"source", "target", "made"} else ""
+    return REPAINTED if named & _OF_STYLES else PAIRED if named & _OF_PAIRS else ""
 
 
 def plugins_with(modules: Iterable[object]) -> Plugins:
@@ -114,7 +134,8 @@ def load(folder: Path, recipe: str | Path, overrides: Iterable[str] = (), plugin
 def job_of(folder: Path, recipe: str | Path, plugins: Iterable[object] = ()) -> Job:
     """The job of a recipe, on the CPU, in its first phase."""
     loaded = load(folder, recipe, (), plugins)
-    job = build(loaded, prepare_data(loaded, workshop(folder)), CPU, "fp32")
+    dataset = prepare_data(loaded, workshop(folder))
+    job = build(fitted(loaded, dataset), dataset, CPU, "fp32")
     job.begin(job.phases[0])
     return job
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,7 +12,7 @@ from artgen.components import Kind
 from artgen.errors import RecipeError
 from artgen.run.build import Job
 from artgen.testing.probes import Asked, Probe, batch_of, equal, misfit, packed, parts_of, refusing, step, weights_of
-from artgen.testing.runs import around, for_pairs, job_of
+from artgen.testing.runs import around, job_of, suiting
 from artgen.testing.suite import ComponentContract
 from artgen.testing.verdicts import copied, failed, moved, require, require_finite, require_no_reads
 from artgen.testing.watch import HostReads
@@ -36,7 +37,7 @@ class TrainerContract(ComponentContract):
             ) from None
 
     def around(self) -> str:
-        return around("trainer", self.component, self.options, for_pairs(self.found()), self.recipe)
+        return around("trainer", self.component, self.options, suiting(self.found()), self.recipe)
 
     def given(self, folder: Path) -> tuple[Any, ...]:
         return (parts_of(self.job(folder)),)
@@ -77,7 +78,7 @@ class TrainerContract(ComponentContract):
         require(moved(before, weights_of(job)), "No weight moves in a step: call `parts.update(optimizer, loss)`.")
 
     def test_nothing_waits_for_the_host(self, tmp_path: Path) -> None:
-        """A step reads no value on the host; `update` may, where an optimizer has to."""
+        """A step reads no value on the host; `update` may, where an optimizer has to, and the first of a phase."""
         job, reads = self.job(tmp_path), HostReads()
 
         def update(*given: Any, **named: Any) -> Tensor:
@@ -85,9 +86,11 @@ class TrainerContract(ComponentContract):
                 return job.update(*given, **named)
 
         trainer = self.trainer(job, update)
-        batch = batch_of(job, trainer)
+        batch, clock = batch_of(job, trainer), Clock(total_images=job.total_images)
+        trainer.step(batch, clock)  # it may look at what stays as it is throughout the phase
+        count = job.phases[0].batch * trainer.batches_per_step
         with reads:
-            trainer.step(batch, Clock(total_images=job.total_images))
+            trainer.step(batch, replace(clock, images=count, steps=1, phase_images=count))
         require_no_reads(reads)
 
     def test_it_gives_what_it_says(self, tmp_path: Path) -> None:

@@ -43,8 +43,10 @@ def same(first: Form, second: Form) -> bool:
 def close(x: Tensor, y: Tensor, tolerance: float = 1e-4) -> bool:
     """Whether two tensors are equal to rounding, measured by the largest value."""
     x, y = x.detach().float(), y.detach().float()
+    if x.shape != y.shape or not x.numel():
+        return x.shape == y.shape
     scale = max(float(x.abs().max()), float(y.abs().max()))
-    return x.shape == y.shape and float((x - y).abs().max()) <= tolerance * scale
+    return float((x - y).abs().max()) <= tolerance * scale
 
 
 def copied(state: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -24,9 +25,12 @@ FLIGHT_FRAMES = 24
 """Of the built-in film."""
 
 
+@lru_cache(maxsize=4)  # one style is wanted beside many contents
 def builtin(name: str, size: tuple[int, int]) -> Picture:
-    """A built-in picture of (height, width) pixels, (H, W, 3) uint8. Whatever the size, it shows the same."""
-    return painted(_PAINTERS[name], size)
+    """A built-in picture of (height, width) pixels, (H, W, 3) uint8, read-only. Whatever the size, it shows the same."""
+    picture = painted(_PAINTERS[name], size)
+    picture.setflags(write=False)
+    return picture
 
 
 def flight(name: str, size: tuple[int, int]) -> Iterator[Picture]:

@@ -45,6 +45,7 @@ class CanvasTrainer:
     def begin(self, phase: Phase) -> None:
         before = None if self.begun is None else self.optimizer
         self.begun, self.seen = phase, None
+        self.seed = int(torch.randint(2**62, ()))  # a resumed run, whose first step is another, has the same
         if before is not None and before.param_groups[0]["params"][0] is self.canvas.pixels:
             return
         if self.options.optimizer == "lbfgs":
@@ -96,7 +97,9 @@ class CanvasTrainer:
     def _meet(self, batch: Batch, phase: Phase) -> None:
         """Measure the styles, and follow what moves from frame to frame: once a phase."""
         self.seen = batch
-        self.wanted = self.look.begin(batch, phase.pieces)
+        with torch.random.fork_rng([batch.real.device] if batch.real.is_cuda else []):
+            torch.manual_seed(self.seed)
+            self.wanted = self.look.begin(batch, phase.pieces)
         self.flow: tuple[Tensor, Tensor] | None = None
         if batch.film is not None and self.losses.need("generator", "motion"):
             self.flow = motion_between(_frames(batch.real, batch.film, 0), loops=batch.film.loops)

@@ -149,6 +149,19 @@ def test_a_file_is_never_written_over(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_film_that_is_to_be_replaced_stands_until_the_new_one_is_whole(tmp_path):
+    path = tmp_path / "a.mp4"
+    path.write_text("old")
+    with pytest.raises(RuntimeError, match="half way"), FilmWriter(path, (32, 48), 25, replace=True) as film:
+        film.add(next(iter(noise())))
+        raise RuntimeError("half way")
+    assert path.read_text() == "old"
+    with FilmWriter(path, (32, 48), 25, replace=True) as film:
+        [film.add(frame) for frame in noise()]
+    assert probe(path).frames == film.frames
+    assert list(tmp_path.iterdir()) == [path]
+
+
 @pytest.mark.parametrize("code", [errno.EPERM, errno.ENOTSUP])
 def test_where_there_are_no_links_a_name_is_looked_at_first(tmp_path, monkeypatch, code):
     def no_links(*_, **__):
