@@ -135,7 +135,8 @@ class RunUpkeep:
             film = self.folder.path / "videos" / f"{recipe.name}.mp4"
             write_film(film, pictures, repainting.frames_per_second)
             kept = [film]
-        return [path for path in kept if path is not None]
+        self.folder.note(kept=[str(path.relative_to(self.folder.path)) for path in kept if path is not None])
+        return kept_pictures(self.folder)
 
     def evaluate(self, clock: Clock) -> dict[str, float]:
         """Measure the recipe's metrics and write them into the curves."""
@@ -192,6 +193,13 @@ class RunUpkeep:
         path = checkpoint.save(self.folder.checkpoints, state.parts, info)
         checkpoint.prune(self.folder.checkpoints)
         return path
+
+
+def kept_pictures(folder: RunFolder) -> list[Path]:
+    """What `RunUpkeep.keep_pictures` has written into a folder, and nobody has taken away."""
+    kept = folder.info.get("kept")
+    paths = [folder.path / name for name in kept if isinstance(name, str)] if isinstance(kept, list) else []
+    return [path for path in paths if path.is_file()]
 
 
 def try_metrics(job: Job) -> None:
