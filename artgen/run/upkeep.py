@@ -14,6 +14,7 @@ from torch import Tensor
 
 from artgen.data.images import encode_png
 from artgen.errors import DivergedError, PluginError
+from artgen.files import make_folder
 from artgen.plugins import Plugins
 from artgen.rng import drawing
 from artgen.run import checkpoint
@@ -115,7 +116,7 @@ class RunUpkeep:
         """Pictures (N, 3, H, W) uint8 of the averaged generator; for a translator each follows its source."""
         repainting = self.job.feed.dataset.repainting
         if repainting is not None:
-            return on_paper(finished(self.job.average.network, repainting))[:count]
+            return on_paper(finished(self.job.average.network.sample(None), repainting))[:count]
         job, size = self.job, self.job.phases[clock.phase].size
         seed = job.recipe.seed
         network = settle(job.average.network, seed, job.device, job.precision, job.feed, size)
@@ -128,12 +129,14 @@ class RunUpkeep:
         repainting, recipe = self.job.feed.dataset.repainting, self.job.recipe
         if repainting is None:
             return []
-        pictures = finished(self.job.average.network, repainting)
+        pictures = finished(self.job.average.network.sample(None), repainting)
         files = picture_files(pictures, repainting.names, recipe.run.pictures)
         kept = [self.folder.store(f"pictures/{name}", content) for name, content in files]
         if repainting.frames_per_second is not None:
             film = self.folder.path / "videos" / f"{recipe.name}.mp4"
-            write_film(film, pictures, repainting)
+            if not film.exists():  # else the run was stopped just after it
+                make_folder(film.parent)
+                write_film(film, pictures, repainting)
             kept = [film]
         return [path for path in kept if path is not None]
 
