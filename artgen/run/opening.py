@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -144,15 +145,15 @@ def refuse_other_pictures(recorded: str, dataset: Dataset, recipe: Recipe) -> No
         )
 
 
-def stored_recipe(folder: RunFolder, plugins: Plugins) -> Recipe:
-    """The resolved recipe of a run.
+def stored_recipe(folder: RunFolder, plugins: Plugins, overrides: Sequence[str] = ()) -> Recipe:
+    """The resolved recipe of a run, with arguments of `--set` over it.
 
     Raises:
         RecipeError: It cannot be used.
         PluginError: A plugin that the run was made with is missing; names it, and the file of one that was a file.
     """
     try:
-        return load_recipe(str(folder.path / RECIPE), plugins=plugins)
+        return load_recipe(str(folder.path / RECIPE), overrides=overrides, plugins=plugins)
     except RecipeError as error:
         lacking = [
             change

@@ -189,7 +189,9 @@ class _Trial:
         if self.repaints:
             remedy = "Make the pictures smaller (resolution)."
             if not self.splits:
-                remedy += " Or choose [features] that tell the strides of their layers: then pictures are cut into tiles."
+                remedy += (
+                    " Or choose [features] that tell the strides of their layers: then pictures are cut into tiles."
+                )
         return ResourceError(
             f"phase {phase.index + 1} at {phase.size} px does not fit: {said}{figures}",
             place=self.recipe.name,
@@ -229,7 +231,9 @@ class _Trial:
         whole = replace(phase, pieces=1)
         if whole not in self._held:
             share = (_SMALL_PIXELS / (phase.batch * phase.size.height * phase.size.width)) ** 0.5
-            small = replace(whole, size=Size(*(min(side, max(_SMALLEST_PX, round(side * share))) for side in phase.size)))
+            small = replace(
+                whole, size=Size(*(min(side, max(_SMALLEST_PX, round(side * share))) for side in phase.size))
+            )
             forget_peak(self.device)
             before = peak_bytes(self.device) or 0
             taken, seen = [], []

@@ -115,7 +115,7 @@ class RunUpkeep:
         """Pictures (N, 3, H, W) uint8 of the averaged generator; for a translator each follows its source."""
         repainting = self.job.feed.dataset.repainting
         if repainting is not None:
-            return on_paper(finished(self.job.average.network, repainting))[:count]
+            return on_paper(finished(self.job.average.network.sample(None), repainting))[:count]
         job, size = self.job, self.job.phases[clock.phase].size
         seed = job.recipe.seed
         network = settle(job.average.network, seed, job.device, job.precision, job.feed, size)
@@ -128,7 +128,7 @@ class RunUpkeep:
         repainting, recipe = self.job.feed.dataset.repainting, self.job.recipe
         if repainting is None:
             return []
-        pictures = finished(self.job.average.network, repainting)
+        pictures = finished(self.job.average.network.sample(None), repainting)
         files = picture_files(pictures, repainting.names, recipe.run.pictures)
         kept = [self.folder.store(f"pictures/{name}", content) for name, content in files]
         if repainting.frames_per_second is not None:
