@@ -36,7 +36,6 @@ from artgen.training import (
     Trainer,
 )
 
-
 SHORTEST_PX = 4
 """No side of a picture is shorter, in any phase."""
 

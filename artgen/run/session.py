@@ -140,8 +140,8 @@ def _sit(
     figures = _figures_of_finished(folder)
     if figures is not None:
         distributed.wait_for_all()
-        sheet = folder.path / "samples" / "final.png"
-        return Finished(folder.path, sheet, figures, was_finished=True, pictures=kept_pictures(folder))
+        last = folder.path / "samples" / "final.png"
+        return Finished(folder.path, last, figures, was_finished=True, pictures=kept_pictures(folder))
     for sentence in folder.changed:
         log.warning("%s: the run goes on, but need not end in the bits of a straight one.", sentence)
     dataset = prepare_data(recipe, workshop)

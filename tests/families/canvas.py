@@ -81,7 +81,9 @@ def _resized(picture: Tensor, size: Size) -> Tensor:
 @hookimpl
 def artgen_generators() -> list[Component]:
     return [
-        Component(kind="generator", name="toy-canvas", summary="The picture", options=Options, factory=f"{__name__}:Canvas")
+        Component(
+            kind="generator", name="toy-canvas", summary="The picture", options=Options, factory=f"{__name__}:Canvas"
+        )
     ]
 
 
