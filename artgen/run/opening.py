@@ -79,7 +79,7 @@ class OpenRun:
             ResourceError: They do not fit into memory.
         """
         if self.average.takes == "nothing" and self.feed.dataset.repainting is not None:
-            return on_paper(finished(self.generator, self.feed.dataset.repainting))[:count]
+            return on_paper(finished(self.generator.sample(None), self.feed.dataset.repainting))[:count]
         with exhaustion(f"{count} pictures of {self.size} px", "Ask for fewer at a time."):
             given = given_for(self.generator, count, seed, purpose, self.device, self.sources, self.size)
             with drawing(seed, f"{purpose} noise"):  # of a generator that draws also when it only makes pictures

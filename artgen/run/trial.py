@@ -189,9 +189,7 @@ class _Trial:
         if self.repaints:
             remedy = "Make the pictures smaller (resolution)."
             if not self.splits:
-                remedy += (
-                    " Or choose [features] that tell the strides of their layers: then pictures are cut into tiles."
-                )
+                remedy += " Or choose [features] that tell the strides of their layers: these see pictures in tiles."
         return ResourceError(
             f"phase {phase.index + 1} at {phase.size} px does not fit: {said}{figures}",
             place=self.recipe.name,
@@ -231,9 +229,8 @@ class _Trial:
         whole = replace(phase, pieces=1)
         if whole not in self._held:
             share = (_SMALL_PIXELS / (phase.batch * phase.size.height * phase.size.width)) ** 0.5
-            small = replace(
-                whole, size=Size(*(min(side, max(_SMALLEST_PX, round(side * share))) for side in phase.size))
-            )
+            sides = (min(side, max(_SMALLEST_PX, round(side * share))) for side in phase.size)
+            small = replace(whole, size=Size(*sides))
             forget_peak(self.device)
             before = peak_bytes(self.device) or 0
             taken, seen = [], []
@@ -249,13 +246,12 @@ class _Trial:
 
     def _seen_pixels(self, phase: Phase) -> int:
         """How many pixels features look at in one piece: a tile, with as much around it as they reach."""
-        height, width = phase.size
-        pictures = math.ceil(phase.batch / phase.pieces)
-        assert self.job is not None
-        features = self.job.features
+        assert self.job is not None  # built by `_tried`
+        (height, width), features = phase.size, self.job.features
         if phase.pieces <= phase.batch or features is None:
-            return pictures * height * width
-        side_px = math.ceil(max(phase.size) / math.ceil((phase.pieces / phase.batch) ** 0.5)) + 2 * features.reach_px
+            return math.ceil(phase.batch / phase.pieces) * height * width
+        cuts = math.ceil((phase.pieces / phase.batch) ** 0.5)
+        side_px: int = math.ceil(max(phase.size) / cuts) + 2 * features.reach_px
         return min(height, side_px) * min(width, side_px)
 
     def _scaled(self, phase: Phase, images: int, there: int, least_a_picture: float) -> PhaseNeed:

@@ -27,7 +27,7 @@ FLIGHT_FRAMES = 24
 
 @lru_cache(maxsize=4)  # one style is wanted beside many contents
 def builtin(name: str, size: tuple[int, int]) -> Picture:
-    """A built-in picture of (height, width) pixels, (H, W, 3) uint8, read-only. Whatever the size, it shows the same."""
+    """A built-in picture of (height, width) pixels, (H, W, 3) uint8, read-only. At every size it shows the same."""
     picture = painted(_PAINTERS[name], size)
     picture.setflags(write=False)
     return picture

@@ -152,7 +152,7 @@ class Look:
         last: slice | None = None
         pieces = list(pieces_of(pictures.shape, count, max(self.features.strides)))
         for piece in pieces:
-            # Every piece has the same draws, those of a look at the whole, and the last one leaves the state that it does.
+            # Every piece has the draws of a look at the whole, and the last one leaves the state that this leaves.
             with nullcontext() if piece is pieces[-1] else torch.random.fork_rng(devices):
                 measured = checkpoint(self._measure_piece, pictures, source, regions, piece, whole, use_reentrant=False)
             if piece.pictures == last:

@@ -26,8 +26,8 @@ from artgen_style.look import Look
 
 
 class CanvasTrainer:
-    """Adam with a falling rate, which stays within [-1, 1]; or L-BFGS, whose pixels are clipped only when they are shown:
-    its line search has to find what its gradient promised."""
+    """Adam with a falling rate, whose pixels stay within [-1, 1]; or L-BFGS, whose pixels are clipped only to be shown,
+    for its line search has to find what the gradient promised."""
 
     batches_per_step = 1
     optimizer: torch.optim.Adam | torch.optim.LBFGS
