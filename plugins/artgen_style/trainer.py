@@ -25,6 +25,10 @@ from artgen_style.flow import motion_between, warp
 from artgen_style.look import Look
 
 
+_MOST_LOOKS = 25
+"""How often a line search takes the losses, at most."""
+
+
 class CanvasTrainer:
     """Adam with a falling rate, whose pixels stay within [-1, 1]; or L-BFGS, whose pixels are clipped only to be shown,
     for its line search has to find what the gradient promised."""
@@ -55,7 +59,8 @@ class CanvasTrainer:
             self.optimizer = torch.optim.LBFGS(
                 [self.canvas.pixels],
                 lr=1.0,
-                max_iter=1,  # a step of the clock is one iteration
+                max_iter=1,  # a step of the clock is one iteration,
+                max_eval=1 + _MOST_LOOKS,  # whose line search ends where it began if it may not look at several places
                 history_size=self.options.history,
                 tolerance_grad=0,
                 tolerance_change=0,
@@ -79,7 +84,7 @@ class CanvasTrainer:
             x = self.canvas(None)
             judged = replace(self.look.at(x), styles=self.wanted, motion=self._motion(x))
             total, values = self.losses("generator", judged, clock.steps)
-            terms.update(values)
+            terms.update(terms or values)  # of a line search those that it began with
             return total
 
         if self.options.optimizer == "lbfgs":
