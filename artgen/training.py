@@ -175,7 +175,8 @@ class Features(nn.Module):
     """Pixels from one position to the next in each layer. The first position of every layer is at the first pixel, and
     pictures that begin at a multiple of the largest stride have the positions of the whole picture."""
     reach_px: int = 0
-    """How far outside of its stride's square an activation of any layer looks, at most, in pixels."""
+    """How far outside of its stride's square an activation of any layer looks, at most, in pixels. A tile with so much
+    around it has every layer that the picture has."""
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
         """Activations (N, C, h, w), shallow to deep, of pictures (N, 3, H, W) in [-1, 1]."""

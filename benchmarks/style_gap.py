@@ -4,8 +4,8 @@
 
 `made` is what `artgen translate RECIPE CONTENTS --style STYLES --out MADE` left: MADE/STYLE/CONTENT.png. The judges are
 SqueezeNet 1.1 (A) and 1.0 (B), state dicts of torchvision's names. Style: the mean over seven layers of
-|G(x) - G(s)|^2 / |G(c) - G(s)|^2, so the content as it is has 1 and the style 0. Content: |F(x) - F(c)|^2 / |F(s) - F(c)|^2
-at fire6. Pictures are judged at the size that they were made at; content and style are shrunk to it.
+|G(x) - G(s)|^2 / |G(c) - G(s)|^2, so the content as it is has 1 and the style 0. Content, at fire6:
+|F(x) - F(c)|^2 / |F(s) - F(c)|^2. Pictures are judged at the size that they were made at; the others are shrunk to it.
 Prints JSON: each pair, and the means. A network that was optimised for is no neutral judge: then read the other one.
 """
 

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def data_for(recipe: str) -> str | None:
+    """What `--data` may name for a bundled recipe that names nothing to repaint."""
+    return "runs/rembrandt" if recipe == "stylised-walk" else None
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real pictures to measure on, which is never part of the project; skips where it is absent."""

@@ -94,6 +94,7 @@ TINY = {
     ("data", "pictures"): {"options": {"resolution": 16}},
     # kornia looks at the deviation of its blur, a number on the CPU, so no GPU waits for it.
     ("source", "edges"): {"test_nothing_waits_for_the_host": None},
+    ("features", "wavelets"): {"options": {"octaves": 3}},  # five do not fit into the kit's pictures
     ("loss", "laplacian"): {"recipe": REPAINTED},
     ("loss", "total-variation"): {"recipe": REPAINTED},
     ("generator", "canvas"): {"recipe": REPAINTED},

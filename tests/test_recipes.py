@@ -11,9 +11,14 @@ import pytest
 from PIL import Image
 
 from artgen.cli.main import artgen
+from artgen.film import probe
 from artgen.recipe import DEVICES, bundled_recipes, load_recipe
+from artgen.run.repainting import repaints
+from tests.conftest import data_for
 
 RECIPES = sorted(bundled_recipes())
+REPAINTING = [name for name in RECIPES if repaints(load_recipe(name, data=data_for(name)))]
+LEARNING = [name for name in RECIPES if name not in REPAINTING]
 _SMALL = [
     *("--device", "cpu", "--out", "run", "--set", "run.precision=fp32"),
     *("--set", "run.evaluate_samples=8", "--set", "run.preview_pictures=4"),
@@ -63,15 +68,16 @@ def here(tmp_path, monkeypatch, one_thread):
 
 
 def test_the_bundled_recipes_are_there():
-    assert {"digits", "grown-portraits", "horses", "multiscale-portraits", "rembrandt"} <= set(RECIPES)
+    assert {"digits", "grown-portraits", "horses", "multiscale-portraits", "rembrandt"} <= set(LEARNING)
+    assert {"starry-night", "stylised-walk", "two-masters"} == set(REPAINTING)
 
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_loads_for_every_device_and_says_what_it_is(name, device):
-    recipe = load_recipe(name, device=device)
+    recipe = load_recipe(name, device=device, data=data_for(name))
     assert recipe.title
-    assert recipe.metrics
+    assert recipe.metrics or name in REPAINTING
     assert recipe.run.checkpoint_images <= sum(phase.images for phase in recipe.phases)
 
 
@@ -86,7 +92,7 @@ def _ways(name):
     }[data.use]
 
 
-@pytest.mark.parametrize(("name", "way"), [(name, way) for name in RECIPES for way in _ways(name)])
+@pytest.mark.parametrize(("name", "way"), [(name, way) for name in LEARNING for way in _ways(name)])
 def test_a_recipe_takes_its_first_steps(name, way, here):
     recipe = load_recipe(name)
     (height, width), grows = recipe.phases[-1].size, len(recipe.phases) > 1
@@ -108,3 +114,69 @@ def test_a_recipe_takes_its_first_steps(name, way, here):
     assert trained.data.options.mirror == recipe.data.options.mirror
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert rows[-1]["images"] == 32
+
+
+_SMALL_PICTURES = ["--device", "cpu", "--set", "phase=[{from=16, to=32, images=2, batch=1}]"]
+
+
+@pytest.fixture
+def pictures(here):
+    """Two photographs, two paintings, and a mask for each half of the first photograph."""
+    for folder in ("photos", "paintings"):
+        (here / folder).mkdir()
+        for index in range(2):
+            noise = np.random.default_rng(index).integers(0, 256, (36, 48, 3), np.uint8)
+            Image.fromarray(noise).save(here / folder / f"{index}.png")
+    for name, rows in (("upper", slice(0, 18)), ("lower", slice(18, 36))):
+        mask = np.zeros((36, 48), np.uint8)
+        mask[rows] = 255
+        Image.fromarray(mask).save(here / f"{name}.png")
+    return here
+
+
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [
+        ("starry-night", []),
+        ("starry-night", ["--data", "photos/0.png", "--set", "data.pictures.style=paintings/0.png"]),
+        ("two-masters", []),
+        (
+            "two-masters",
+            [
+                *("--data", "photos/0.png", "--set"),
+                'data.pictures.style=[{path="paintings/0.png", where="upper.png"}, '
+                '{path="paintings/1.png", where="lower.png"}]',
+            ],
+        ),
+    ],
+)
+def test_a_recipe_repaints_a_picture(name, way, pictures):
+    small = [*_SMALL_PICTURES, "--set", "data.pictures.resolution=32", "--out", "run"]
+    artgen(["run", name, *way, *small], standalone_mode=False)
+    (made,) = (pictures / "run" / "pictures").iterdir()
+    assert made.name == ("0.png" if way else "landscape.png")
+    with Image.open(made) as picture:
+        assert picture.size == (32, 24)
+        assert np.asarray(picture).std() > 10
+    assert load_recipe(name).title in (pictures / "run" / "report.html").read_text()
+
+
+@pytest.mark.parametrize("name", ["starry-night", "two-masters"])
+def test_a_recipe_repaints_every_photograph_in_every_style(name, pictures):
+    small = [*_SMALL_PICTURES, "--set", "data.pictures.resolution=32"]
+    artgen(["translate", name, "photos", "--style", "paintings", "--out", "out", *small], standalone_mode=False)
+    made = {path.relative_to(pictures / "out").as_posix() for path in (pictures / "out").rglob("*.png")}
+    assert made == {"0/0.png", "0/1.png", "1/0.png", "1/1.png"}
+
+
+def test_a_walk_of_a_run_is_repainted(here):
+    digits = ["--set", 'data.mnist={path="mnist", resolution=32}', "--set", "phase=[{images=16, batch=8}]"]
+    small = ["--device", "cpu", "--set", "run.evaluate_samples=8", *_NARROW["dcgan"]]
+    artgen(["run", "digits", "--out", "runs/rembrandt", *small, *digits], standalone_mode=False)
+    walk = ["--set", "data.walk.frames=4", "--set", "data.walk.resolution=32"]
+    repaint = ["run", "stylised-walk", "--data", "runs/rembrandt", *_SMALL_PICTURES, *walk]
+    artgen(repaint, standalone_mode=False)
+    film = probe(here / "runs" / "stylised-walk" / "videos" / "stylised-walk.mp4")
+    assert (film.frames, film.height, film.width, film.frames_per_second) == (4, 32, 32, 24)
+    figures = json.loads((here / "runs" / "stylised-walk" / "figures.json").read_text())
+    assert {"flicker/flicker", "flicker/flicker_content"} <= set(figures)

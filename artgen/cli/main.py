@@ -22,7 +22,7 @@ _COMMANDS = {
     "run": "Train a recipe: pictures, previews, checkpoints, a report. Run again, it goes on where it stopped.",
     "rerun": "Repeat a run from its record, if nothing that matters has changed.",
     "sample": "Make pictures with a trained run.",
-    "translate": "Turn your pictures into others with a run that was trained for it.",
+    "translate": "Turn pictures and films into others: by a run that was trained for it, or a recipe of styles.",
     "evaluate": "Measure the pictures of a trained run.",
     "export": "Write the averaged generator as safetensors and ONNX.",
     "check": "Tell every fault of a recipe before any work.",

@@ -18,16 +18,16 @@ _LINE_SECONDS = 20
 
 
 @contextmanager
-def bar(title: str, total: int) -> Iterator[Callable[[int], Any]]:
+def bar(title: str, total: int, unit: str = " pictures") -> Iterator[Callable[[int], Any]]:
     """Show a bar with the time left on stderr, or nothing where stderr is no terminal: an `artgen.data.Progress`.
 
     Yields:
-        `advance(count)`: so many more pictures are done.
+        `advance(count)`: so many more are done.
     """
     from tqdm import tqdm
 
     # `disable=None` asks the stream whether it is a terminal.
-    with tqdm(total=total, desc=title, unit=" pictures", file=sys.stderr, disable=None, leave=False) as shown:
+    with tqdm(total=total, desc=title, unit=unit, file=sys.stderr, disable=None, leave=False) as shown:
         yield shown.update
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext, redirect_stdout
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -17,7 +20,9 @@ from artgen.cli.run import DEVICES, workers
 
 if TYPE_CHECKING:
     from artgen.recipe import Recipe
-    from artgen.run.translating import Task
+    from artgen.run.tasks import Task
+
+T = TypeVar("T")
 
 
 class Shard(click.ParamType[tuple[int, int]]):
@@ -38,7 +43,7 @@ class Shard(click.ParamType[tuple[int, int]]):
 @click.command()
 @click.argument("made_by", metavar="RUN|RECIPE")
 @click.argument("inputs", metavar="PICTURE|FOLDER|FILM...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the pictures.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for what is made.")
 @click.option(
     "--style",
     "styles",
@@ -65,8 +70,8 @@ def translate(
     made_by: str, inputs: tuple[Path, ...], out: Path, styles: tuple[Path, ...], overrides: tuple[str, ...],
     side_px: int | None, as_is: bool, seed: int, shard: tuple[int, int], device: str, as_json: bool,
 ) -> None:  # fmt: skip
-    """Turn pictures into others: with the newest checkpoint of RUN, whose generator takes pictures; or by RECIPE, which
-    repaints them (style transfer) and takes films too.
+    """Turn pictures and films into others: with the newest checkpoint of RUN, whose generator takes pictures; or by
+    RECIPE, which repaints them (style transfer).
 
     Of a folder all pictures are taken, also in folders below it; names are kept. Nothing is ever overwritten: run
     again, the command goes on where it stopped.
@@ -89,17 +94,23 @@ def _recipe(made_by: str, overrides: Sequence[str], device: str) -> Recipe | Non
     """The recipe that was named: its file, a bundled one, or that of a run which repainted; None for other runs."""
     from artgen.device import choose_device
     from artgen.plugins import load_plugins
-    from artgen.recipe import Device, load_recipe
+    from artgen.recipe import Device, bundled_recipes, load_recipe
+    from artgen.run.opening import stored_recipe
+    from artgen.run.record import RUN, RunFolder
+    from artgen.run.repainting import repaints
 
-    path, kind = made_by, cast("Device", choose_device(device).type)
-    if os.path.isdir(made_by):  # noqa: PTH112
-        path = os.path.join(made_by, "recipe.toml")  # noqa: PTH118
-        if not os.path.isfile(path):  # noqa: PTH113
+    path = Path(made_by)
+    if (path / RUN).is_file():
+        folder = RunFolder.read(path)
+        if folder.info.get("takes") != "nothing":
             return None
-    elif os.sep in made_by and not made_by.endswith(".toml"):
+        stored = stored_recipe(folder, load_plugins(), overrides)
+        return stored if repaints(stored) else None
+    looks_like_a_folder = path.is_dir() or (os.sep in made_by and path.suffix != ".toml")
+    if looks_like_a_folder and made_by not in bundled_recipes():
         return None
-    recipe = load_recipe(path, device=kind, overrides=overrides, plugins=load_plugins())
-    return recipe if "content" in type(recipe.data.options).model_fields or path == made_by else None
+    kind = cast("Device", choose_device(device).type)
+    return load_recipe(made_by, device=kind, overrides=overrides, plugins=load_plugins())
 
 
 def _translate(
@@ -107,16 +118,18 @@ def _translate(
     device: str, as_json: bool,
 ) -> None:  # fmt: skip
     from artgen.cli.opening import opened
-    from artgen.run.translating import Translator, tasks_for
+    from artgen.cli.progress import bar
+    from artgen.run.tasks import tasks_for
+    from artgen.run.translating import Translator
 
-    tasks = tasks_for(inputs, out)[shard[0] - 1 :: shard[1]]
+    tasks = _share(tasks_for(inputs, out), shard)
     translator = Translator(opened(run, device), side_px=side_px, as_is=as_is, seed=seed)
     done = {task for task in tasks if translator.is_done(task)}
 
-    def make(tasks: Sequence[Task]) -> None:
-        for task in tasks:
+    def make(group: Sequence[Task]) -> None:
+        for task in group:
             if task not in done:
-                translator.translate_file(task)
+                translator.translate_file(task, partial(bar, unit=" frames"))
 
     _make_each([[task] for task in tasks], make, as_json)
 
@@ -130,35 +143,28 @@ def _repaint(
     from artgen.device import choose_device, choose_precision
     from artgen.files import cache_folder
     from artgen.plugins import load_plugins
-    from artgen.run.repainting import Repainter, works_for
-    from artgen.run.translating import named_pictures
+    from artgen.run.painting import Painter
+    from artgen.run.repainting import Repainter
+    from artgen.run.tasks import tasks_for
 
     chosen = choose_device(device)
-    precision = choose_precision(recipe.run.precision, chosen)
-    repainter = Repainter(recipe, load_plugins(), chosen, precision, Workshop(cache_folder(), bar, workers()), bar)
-    style_files = [path for path, _ in named_pictures(styles, out)]
-    works = works_for([*named_pictures(inputs, out)], style_files, out, recipe.run.pictures)[shard[0] - 1 :: shard[1]]
-    done = [work for work in works if repainter.is_done(work)]
-    _make_each(
-        [done, *repainter.groups([work for work in works if work not in done])],
-        lambda group: None if group is done else repainter.repaint(group),
-        as_json,
-    )
+    painter = Painter(chosen, choose_precision(recipe.run.precision, chosen))
+    workshop = Workshop(cache_folder(), bar, workers())
+    repainter = Repainter(recipe, load_plugins(), painter, workshop, partial(bar, unit=" images"))
+    groups = _share(repainter.groups(tasks_for(inputs, out, styles, recipe.run.pictures)), shard)
+    for group in groups:
+        for task in group:
+            repainter.is_done(task)  # refuses, before any work, what is in the way
+    _make_each(groups, repainter.repaint, as_json)
 
 
-class _Made(Protocol):
-    """Where something was made of something."""
-
-    @property
-    def input(self) -> Path: ...
-    @property
-    def output(self) -> Path: ...
+def _share(items: Sequence[T], shard: tuple[int, int]) -> Sequence[T]:
+    """What one machine of several does."""
+    index, count = shard
+    return items[index - 1 :: count]
 
 
-M = TypeVar("M", bound=_Made)
-
-
-def _make_each(groups: Sequence[Sequence[M]], make: Callable[[Sequence[M]], None], as_json: bool) -> None:
+def _make_each(groups: Sequence[Sequence[Task]], make: Callable[[Sequence[Task]], None], as_json: bool) -> None:
     """Make each group, and tell of it. What cannot be read is told and passed over.
 
     Raises:
@@ -171,26 +177,30 @@ def _make_each(groups: Sequence[Sequence[M]], make: Callable[[Sequence[M]], None
     from artgen.run.stopping import listening
 
     told, failed, total = [], 0, sum(map(len, groups))
-    with listening(), bar("Translating", total) as advance:
+    of_all = bar("Translating", total, unit=" files") if total > 1 else nullcontext(lambda count: None)
+    with listening(), of_all as advance:
         try:
             for group in groups:
                 begun = time.monotonic()
                 try:
-                    make(group)
+                    with redirect_stdout(sys.stderr):  # what a plugin prints mixes with no result
+                        make(group)
                 except DataError as error:
                     failed += len(group)
                     with tqdm.external_write_mode():
                         click.echo(str(error), err=True)
                 else:
-                    seconds = round((time.monotonic() - begun) / max(1, len(group)), 3)
-                    for made in group:
-                        told.append({"input": str(made.input), "output": str(made.output), "seconds": seconds})
+                    seconds = round((time.monotonic() - begun) / len(group), 3)
+                    for task in group:
+                        named = {"input": task.input, "style": task.style, "output": task.output}
+                        row = {name: str(path) for name, path in named.items() if path is not None}
+                        told.append({**row, "seconds": seconds})
                         if not as_json:
                             with tqdm.external_write_mode():
-                                click.echo(os.fsencode(made.output))
+                                click.echo(os.fsencode(task.output))
                 advance(len(group))
         finally:
             if as_json:
                 click.echo(json.dumps(told, indent=1))
     if failed:
-        raise DataError(f"{failed} of {total} pictures could not be translated; the others are done")
+        raise DataError(f"{failed} of {total} files could not be translated; the others are done")

@@ -93,7 +93,8 @@ _READERS: tuple[tuple[bytes, type[ImageFile]], ...] = (
     (b"MM\x00+", TiffImageFile),
 )
 _FORMATS = "JPEG, PNG, WebP, GIF, BMP or TIFF"
-_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
+HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
+"""What stands behind `ftyp` in a picture of HEIC or AVIF, in place of a film."""
 _NOTE = "artgen"
 _IMAGE_DESCRIPTION = 270  # a tag of TIFF 6.0
 _PNG_HEAD_BYTES = 8 + 4 + 4 + 13 + 4  # the signature; then length, name, content and checksum of the chunk IHDR
@@ -346,10 +347,10 @@ def _what_it_is(start: bytes) -> str:
         return "a Git LFS pointer, not the picture itself: run `git lfs pull`"
     if text.startswith((b"<!doctype html", b"<html")):
         return "an HTML page, not a picture"
-    if start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS:
+    if start[4:8] == b"ftyp" and start[8:12] in HEIF_BRANDS:
         return f"HEIC or AVIF: convert it to {_FORMATS}"
     if start[4:8] in (b"ftyp", b"moov") or start[:4] == b"\x1aE\xdf\xa3" or start[8:12] == b"AVI ":
-        return "a film, not a picture: films are not read"
+        return "a film, not a picture"
     return f"not {_FORMATS}"
 
 

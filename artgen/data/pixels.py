@@ -43,13 +43,15 @@ def enlarged(pictures: Tensor, size: Size) -> Tensor:
 
 
 def grid(pictures: Tensor, columns: int | None = None) -> Picture:
-    """Lay pictures (N, 3, H, W) uint8 out row by row on one white sheet (h, w, 3) uint8.
+    """Lay pictures (N, 3, H, W) uint8 out row by row on one white sheet (h, w, 3) uint8; a single one as it is.
 
     Args:
         pictures: At least one picture, on any device.
         columns: Pictures side by side; by default about as many as rows.
     """
     count, _, height, width = pictures.shape
+    if count == 1:
+        return pictures[0].permute(1, 2, 0).cpu().numpy()
     columns = min(count, columns or math.ceil(math.sqrt(count)))
     rows = math.ceil(count / columns)
     step_h, step_w = height + MARGIN_PX, width + MARGIN_PX

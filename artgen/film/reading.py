@@ -32,7 +32,7 @@ import numpy as np
 from av.video.reformatter import Colorspace, Interpolation
 from av.video.stream import VideoStream
 
-from artgen.data.images import ALPHA_OVER, MAX_PIXELS, Picture, shown
+from artgen.data.images import ALPHA_OVER, HEIF_BRANDS, MAX_PIXELS, Picture, shown
 from artgen.errors import DataError
 
 if TYPE_CHECKING:
@@ -127,6 +127,13 @@ def note_in(path: str | Path) -> str:
         return ""
 
 
+def format_of(start: bytes) -> str | None:
+    """FFmpeg's name of the format of a film that starts with these bytes (12 or more), or None if it is none."""
+    if start[4:8] == b"ftyp" and start[8:12] in HEIF_BRANDS:
+        return None
+    return next((name for at, magic, name in _FORMATS if start[at:].startswith(magic)), None)
+
+
 @contextmanager
 def _opened(path: str | Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """A film, checked, and its stream of pictures; what goes wrong here or in the block becomes a DataError."""
@@ -135,7 +142,7 @@ def _opened(path: str | Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             raise _refusal(path, "not a file")  # a pipe would wait for its writer for ever
         with Path(path).open("rb") as file:
             start = file.read(16)
-            format_name = next((name for at, magic, name in _FORMATS if start[at:].startswith(magic)), None)
+            format_name = format_of(start)
             if format_name is None:
                 raise _refusal(path, "not a film of a format that is read" if start else "an empty file")
             file.seek(0)

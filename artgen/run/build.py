@@ -36,6 +36,9 @@ from artgen.training import (
     Trainer,
 )
 
+SHORTEST_PX = 4
+"""No side of a picture is shorter, in any phase."""
+
 
 @dataclass
 class Job:
@@ -105,15 +108,24 @@ def fitted(recipe: Recipe, dataset: Dataset) -> Recipe:
 
     Its lengths are those of one picture: each step shows all of them. It is still known by the fingerprint of what the
     user wrote. For other data sets it is the recipe itself.
+
+    Raises:
+        RecipeError: In a phase they would be too small.
     """
     if dataset.repainting is None:
         return recipe
     (height, width), count = dataset.real.shape[1:3], len(dataset)
     box = recipe.data.options.size
     phases = []
-    for phase in recipe.phases:
+    for number, phase in enumerate(recipe.phases, 1):
         resolution = (round(width * phase.size[1] / box[1]), round(height * phase.size[0] / box[0]))
-        images = phase.images // phase.batch * count
+        if min(resolution) < SHORTEST_PX:
+            raise RecipeError(
+                f"pictures of {width}x{height} px would be {resolution[0]}x{resolution[1]} px in phase {number}",
+                place=f"{recipe.name}: phase",
+                remedy=f"Begin with larger ones: no side can be under {SHORTEST_PX} px.",
+            )
+        images = math.ceil(phase.images / phase.batch) * count
         phases.append(phase.model_copy(update={"resolution": resolution, "batch": count, "images": images}))
     lengths = {
         key: getattr(recipe.run, key) * count for key in type(recipe.run).model_fields if key.endswith("_images")

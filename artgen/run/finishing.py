@@ -16,17 +16,15 @@ from artgen.data.dataset import Repainting
 from artgen.data.images import ENDINGS, Format, encode
 from artgen.data.pixels import over_white, to_uint8
 from artgen.film.writing import FilmWriter
-from artgen.training import Generator
 
 Finished = NDArray[np.float32]
 """A finished picture, (H, W, 3), or (H, W, 4) with how opaque it is; 0..1."""
 
 
 @torch.no_grad()
-def finished(generator: Generator, repainting: Repainting) -> Tensor:
-    """The pictures of a canvas as they are to be kept, (N, 3 or 4, H, W) in [-1, 1]; of alpha, 1 is opaque."""
-    made = generator.sample(None)
-    return made if repainting.finish is None else repainting.finish(made, 0)
+def finished(canvas: Tensor, repainting: Repainting) -> Tensor:
+    """All pictures of a canvas, (N, 3, H, W) in [-1, 1], as they are kept: (N, 3 or 4, H, W); of alpha, 1 is opaque."""
+    return canvas if repainting.finish is None else repainting.finish(canvas, 0)
 
 
 def on_paper(pictures: Tensor) -> Tensor:

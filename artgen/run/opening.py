@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,7 @@ from artgen.run.average import keeps_statistics
 from artgen.run.build import build_feed, build_generator, largest, prepare_data, schedule
 from artgen.run.description import plugin_entries
 from artgen.run.differences import NOT_THERE, plugin_changes
+from artgen.run.finishing import finished, on_paper
 from artgen.run.loop import fitting
 from artgen.run.pictures import given_for, make_pictures, settle
 from artgen.run.record import RECIPE, RunFolder
@@ -64,14 +66,20 @@ class OpenRun:
     @property
     def size(self) -> Size:
         """Size of the pictures it makes at this checkpoint."""
+        if self.average.takes == "nothing":  # pictures that are repainted keep their shape within the recipe's sizes
+            return Size(*self.average.sample(None).shape[2:])
         return schedule(self.recipe)[self.clock.phase].size
 
     def sample(self, count: int, seed: int, purpose: str = "sample") -> Tensor:
         """Pictures (N, 3, H, W) uint8; one seed means the same pictures every time, the first n whatever the count.
 
+        Of a run that repaints these are the repainted pictures, finished, and as many as there are.
+
         Raises:
             ResourceError: They do not fit into memory.
         """
+        if self.average.takes == "nothing" and self.feed.dataset.repainting is not None:
+            return on_paper(finished(self.generator.sample(None), self.feed.dataset.repainting))[:count]
         with exhaustion(f"{count} pictures of {self.size} px", "Ask for fewer at a time."):
             given = given_for(self.generator, count, seed, purpose, self.device, self.sources, self.size)
             with drawing(seed, f"{purpose} noise"):  # of a generator that draws also when it only makes pictures
@@ -137,15 +145,15 @@ def refuse_other_pictures(recorded: str, dataset: Dataset, recipe: Recipe) -> No
         )
 
 
-def stored_recipe(folder: RunFolder, plugins: Plugins) -> Recipe:
-    """The resolved recipe of a run.
+def stored_recipe(folder: RunFolder, plugins: Plugins, overrides: Sequence[str] = ()) -> Recipe:
+    """The resolved recipe of a run, with arguments of `--set` over it.
 
     Raises:
         RecipeError: It cannot be used.
         PluginError: A plugin that the run was made with is missing; names it, and the file of one that was a file.
     """
     try:
-        return load_recipe(str(folder.path / RECIPE), plugins=plugins)
+        return load_recipe(str(folder.path / RECIPE), overrides=overrides, plugins=plugins)
     except RecipeError as error:
         lacking = [
             change

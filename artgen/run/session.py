@@ -29,7 +29,7 @@ from artgen.run.opening import clock_of, refuse_other_pictures
 from artgen.run.record import RunFolder
 from artgen.run.stopping import Stop, listening
 from artgen.run.trial import measure
-from artgen.run.upkeep import RunUpkeep, Show, try_metrics
+from artgen.run.upkeep import RunUpkeep, Show, kept_pictures, try_metrics
 from artgen.training import Clock
 
 log = logging.getLogger(__name__)
@@ -140,7 +140,8 @@ def _sit(
     figures = _figures_of_finished(folder)
     if figures is not None:
         distributed.wait_for_all()
-        return Finished(folder.path, folder.path / "samples" / "final.png", figures, was_finished=True)
+        last = folder.path / "samples" / "final.png"
+        return Finished(folder.path, last, figures, was_finished=True, pictures=kept_pictures(folder))
     for sentence in folder.changed:
         log.warning("%s: the run goes on, but need not end in the bits of a straight one.", sentence)
     dataset = prepare_data(recipe, workshop)
@@ -166,12 +167,12 @@ def _sit(
             if clock.images < job.total_images:
                 upkeep.save_unless_saved(clock)
                 raise stop.error()
-    sheet, pictures = upkeep.preview(clock, "final"), upkeep.keep_pictures()
+    final, pictures = upkeep.preview(clock, "final"), upkeep.keep_pictures()
     figures = upkeep.evaluate(clock)
     upkeep.heed(clock)
     finite = {name: value if math.isfinite(value) else None for name, value in figures.items()}
     folder.store("figures.json", json.dumps(finite, indent=1).encode())
-    return Finished(folder.path, sheet, figures, was_finished=False, pictures=pictures)
+    return Finished(folder.path, final, figures, was_finished=False, pictures=pictures)
 
 
 def _train_along(recipe: Recipe, out: Path, device: torch.device, workshop: Workshop, stop: Stop) -> None:

@@ -1,4 +1,4 @@
-"""A trained generator of pictures from pictures, on files of any size.
+"""A trained generator of pictures from pictures, on files of any size, and on films frame by frame.
 
 To a network that was trained at 64 px, a face of 1000 px is another thing. So a picture is shrunk to the size of
 training, translated, and the result enlarged again. Colours need no more: where the generator keeps lightness, that of
@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -21,15 +19,17 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from artgen import files
-from artgen.data.images import Picture, encode_png, note_in, read_with_alpha, resize, shown, with_alpha
+from artgen.data.dataset import Progress
+from artgen.data.images import Picture, encode_png, read_with_alpha, resize, shown, with_alpha
 from artgen.data.pixels import to_float, to_uint8
-from artgen.data.scan import look_through
 from artgen.device import exhaustion, mixed
 from artgen.errors import DataError, RecipeError, ResourceError
+from artgen.film import FilmWriter, probe, read_frames
 from artgen.rng import drawing
 from artgen.run.build import build_source
 from artgen.run.checkpoint import MANIFEST
 from artgen.run.opening import OpenRun
+from artgen.run.tasks import Task, digest_of, is_made, write_picture
 from artgen.training import Generator
 
 WHOLE_PIXELS = 2048 * 2048
@@ -44,65 +44,6 @@ one tile fades into the other, so a network that does look farther shows no seam
 _STRIP_PIXELS = 1 << 20  # of a large picture, converted to Lab at once
 
 log = logging.getLogger(__name__)
-
-
-class Task(NamedTuple):
-    """A picture file and where its translation goes."""
-
-    input: Path
-    output: Path
-
-
-def tasks_for(inputs: Sequence[Path], out: Path) -> list[Task]:
-    """Each picture file, and each picture in a folder and those below it, with a PNG file of its name under `out`.
-
-    Of a folder the relative names are kept: `a/b.jpg` -> `out/a/b.png`. A folder `out` within it is left out.
-
-    Raises:
-        RecipeError: An input is not there, two would give one file, or `out` is one of the folders.
-        DataError: A folder cannot be read, or holds no pictures.
-    """
-    inputs_by_output: dict[Path, Path] = {}
-    for path, name in named_pictures(inputs, out):
-        output = out / Path(name).with_suffix(".png")
-        first = inputs_by_output.setdefault(output, path)
-        if first != path and not first.samefile(path):
-            raise RecipeError(
-                f"{shown(first)} and {shown(path)} would both give it",
-                place=shown(output),
-                remedy="Rename one of them, or translate them into two folders.",
-            )
-    return [Task(path, output) for output, path in inputs_by_output.items()]
-
-
-def named_pictures(inputs: Sequence[Path], out: Path) -> Iterator[tuple[Path, str]]:
-    """Picture files, each with the name that it has in the folder that was given."""
-    for path in inputs:
-        if not os.path.exists(path):  # noqa: PTH110  # False also for a name that no file can have
-            raise RecipeError("there is no such picture or folder", place=shown(path))
-        if not path.is_dir():
-            yield path, path.name
-            continue
-        root, target = path.resolve(), out.resolve()
-        if root == target:
-            raise RecipeError(
-                "the pictures are in the very folder that the new ones would go to",
-                place=shown(path),
-                remedy="Choose another folder with --out.",
-            )
-        made_here = f"{target.relative_to(root).as_posix()}/" if target.is_relative_to(root) else None
-        scan = look_through(str(path))
-        for skipped in scan.passed_over:
-            log.warning("%s/%s: %s", shown(path), skipped.name, skipped.reason)
-        found = [file for file in scan.found if made_here is None or not file.name.startswith(made_here)]
-        if not found:
-            raise DataError(
-                "there are no pictures in this folder",
-                place=shown(path),
-                remedy="It may hold JPEG, PNG, WebP, GIF, BMP and TIFF files, also in folders below it.",
-            )
-        for file in found:
-            yield Path(file.path), file.name
 
 
 class Translator:
@@ -145,34 +86,37 @@ class Translator:
             RecipeError: Something else is there.
             DataError: Something is there, but the input cannot be read.
         """
-        if not task.output.exists():
-            return False
-        if note_in(task.output) != self._note(task.input):
-            raise RecipeError(
-                f"it is there already, and is not what this command makes of {shown(task.input)}",
-                place=shown(task.output),
-                remedy="Choose another folder with --out.",
-            )
-        return True
+        return is_made(task, self._note)
 
-    def translate_file(self, task: Task) -> None:
-        """Read a picture, translate it, and write it as PNG, with the alpha that it had.
+    def translate_file(self, task: Task, progress: Progress) -> None:
+        """Read a picture or a film, translate it and write it: a picture as PNG, with the alpha that it had.
 
         Raises:
             DataError: It cannot be read, or does not fit into memory; `cause` says why.
             ResourceError: The output cannot be written.
         """
-        picture, alpha = read_with_alpha(task.input, labels=self.labels)
-        try:
-            with exhaustion(shown(task.input), "Translate it at a smaller size with --side."):
-                made = self.translate(picture, task.input.name)
-        except ResourceError as error:  # others may be smaller
-            raise DataError(error.cause, place=error.place, remedy=error.remedy) from error
-        content = encode_png(made if alpha is None else with_alpha(made, alpha), self._note(task.input))
-        with files.disk_trouble(task.output, "the picture cannot be written"):
+        if task.is_film:
+            self._translate_film(task, progress)
+            return
+        with _fitting(task):
+            picture, alpha = read_with_alpha(task.input, labels=self.labels)
+            made = self.translate(picture, task.input.name)
+        write_picture(task, encode_png(made if alpha is None else with_alpha(made, alpha), self._note(task)))
+
+    def _translate_film(self, task: Task, progress: Progress) -> None:
+        """Frame by frame: no more than one of them is in memory."""
+        about, note = probe(task.input), self._note(task)
+        with files.disk_trouble(task.output, "the film cannot be written"):
             files.make_folder(task.output.parent)
-            with files.replacing(task.output) as temporary:
-                files.create(temporary, content)
+        with (
+            progress(task.input.name, about.frames) as advance,
+            FilmWriter(task.output, (about.height, about.width), about.frames_per_second, note=note) as film,
+        ):
+            for frame in read_frames(task.input):
+                with _fitting(task):
+                    made = self.translate(frame, task.input.name)
+                film.add(made)
+                advance(1)
 
     @torch.no_grad()
     def translate(self, picture: Picture, name: str = "") -> Picture:
@@ -232,13 +176,20 @@ class Translator:
         with mixed(self.run.device, self.run.precision), drawing(self.seed, f"translation of {name}", tile):
             return self.generator.sample(given)
 
-    def _note(self, path: Path) -> str:
+    def _note(self, task: Task) -> str:
         """What a translation is kept with: a digest of all that it follows from."""
-        try:
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
-        except OSError as error:
-            raise DataError(error.strerror or str(error), place=shown(path)) from error
-        return hashlib.sha256(f"{self._request} {content} {path.name}".encode(errors="surrogateescape")).hexdigest()
+        followed = f"{self._request} {digest_of(task.input)} {task.input.name}"
+        return hashlib.sha256(followed.encode(errors="surrogateescape")).hexdigest()
+
+
+@contextmanager
+def _fitting(task: Task) -> Iterator[None]:
+    """What does not fit into memory becomes a fault of the file: others may be smaller."""
+    try:
+        with exhaustion(shown(task.input), "Translate it at a smaller size with --side."):
+            yield
+    except ResourceError as error:
+        raise DataError(error.cause, place=error.place, remedy=error.remedy) from error
 
 
 def _ready(run: OpenRun) -> Generator:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
+from typing import NamedTuple
 
 import torch
 
@@ -43,6 +45,8 @@ _TILE_PX = 64
 """Where a trainer cuts pictures, its tiles are no smaller."""
 _SMALL_PIXELS = 1 << 18
 """So many pixels are no danger to a CPU's memory, whatever looks at them."""
+_SMALLEST_PX = 32
+"""Features want so many pixels a side."""
 _CANVAS_BYTES = 60  # of a pixel of three channels: the picture, its gradient, two moments and the average
 _SHARE_USED = 0.8  # of a CPU's memory: the rest is for other programs, and for what the estimate misses
 
@@ -104,17 +108,26 @@ def measure(
     return Needs(device.type, there_bytes(device), pieces, tuple(needs), compiled)
 
 
+class _Held(NamedTuple):
+    """What a step holds, in bytes: before it begins, for a pixel that features look at at once, and for any pixel."""
+
+    before: float
+    cut: float
+    whole: float
+
+
 class _Trial:
     """A job that nobody will miss."""
 
     def __init__(self, recipe: Recipe, dataset: Dataset, device: torch.device, precision: Precision) -> None:
         self.recipe, self.dataset, self.device, self.precision = recipe, dataset, device, precision
-        self.largest = largest(schedule(recipe))
+        self.largest, self.repaints = largest(schedule(recipe)), dataset.repainting is not None
         self.period = max((loss.options.every for loss in recipe.losses if loss.options.weight), default=1)
         self.compiled = recipe.run.compile
         self.job: Job | None = None
         self.splits = False
         """Whether the trainer takes pieces by itself, as soon as there is one."""
+        self._held: dict[Phase, _Held] = {}
 
     def forget(self) -> None:
         """Give the memory back."""
@@ -153,14 +166,15 @@ class _Trial:
             self.forget()
             gc.collect()
             if phase.pieces >= self._most_pieces(phase):
-                raise self._refusal(
-                    phase, f"{said}, with {'the smallest tiles' if self.splits else 'one picture'} at a time"
-                )
+                at_a_time = "the smallest tiles" if self.splits else "all pictures" if self.repaints else "one picture"
+                raise self._refusal(phase, f"{said}, with {at_a_time} at a time")
             phase = replace(phase, pieces=self._more_pieces(phase))
 
     def _most_pieces(self, phase: Phase) -> int:
         """One picture each; or, where pictures are cut, tiles that are not worth it if they are smaller."""
-        return phase.batch * max(1, max(phase.size) // _TILE_PX) ** 2 if self.splits else phase.batch
+        if self.splits:
+            return phase.batch * max(1, max(phase.size) // _TILE_PX) ** 2
+        return 1 if self.repaints else phase.batch  # what is repainted comes whole
 
     def _more_pieces(self, phase: Phase) -> int:
         """The next number of pieces to try; beyond one for each picture, twice as many tiles along each side."""
@@ -171,10 +185,15 @@ class _Trial:
     def _refusal(self, phase: Phase, said: str) -> ResourceError:
         there = there_bytes(self.device)
         figures = "" if " GB" in said or there is None else f" (there are {gigabytes(there)} GB of memory)"
+        remedy = "Make the networks narrower (width), the pictures smaller (resolution), or the batch smaller."
+        if self.repaints:
+            remedy = "Make the pictures smaller (resolution)."
+            if not self.splits:
+                remedy += " Or choose [features] that tell the strides of their layers: these see pictures in tiles."
         return ResourceError(
             f"phase {phase.index + 1} at {phase.size} px does not fit: {said}{figures}",
             place=self.recipe.name,
-            remedy="Make the networks narrower (width), the pictures smaller (resolution), or the batch smaller.",
+            remedy=remedy,
         )
 
     def _tried(self, phase: Phase, images: int) -> PhaseNeed:
@@ -197,23 +216,43 @@ class _Trial:
         return PhaseNeed(phase, images, int(step_images * share), seconds * share, peak_bytes(self.device))
 
     def _tried_in_tiles(self, phase: Phase, images: int) -> PhaseNeed:
-        """Measure a phase of a trainer that cuts pictures; on a CPU scale a small one up first, as `_scaled` does."""
+        """Measure a phase of a trainer that cuts pictures; on a CPU only if a small one says that it will fit."""
         there = there_bytes(self.device)
         pixels = phase.batch * phase.size.height * phase.size.width
-        if self.device.type == "cpu" and there is not None and pixels > _SMALL_PIXELS and phase.pieces == 1:
-            share = (_SMALL_PIXELS / pixels) ** 0.5
-            small = Size(*(max(32, round(side * share)) for side in phase.size))
-            forget_peak(self.device)
-            before = peak_bytes(self.device) or 0
-            self._steps(replace(phase, size=small), 0)
-            a_pixel = ((peak_bytes(self.device) or 0) - before) / (phase.batch * small.height * small.width)
-            while before + a_pixel * pixels / phase.pieces + _CANVAS_BYTES * pixels > _SHARE_USED * there:
-                if phase.pieces >= self._most_pieces(phase):
-                    require(int((before + a_pixel * pixels / phase.pieces) / _SHARE_USED), there, self.recipe.name)
-                    break
-                phase = replace(phase, pieces=self._more_pieces(phase))
+        if self.device.type == "cpu" and there is not None and pixels > _SMALL_PIXELS:
+            require(int(self._estimate(phase) / _SHARE_USED), there, self.recipe.name)
         step_images, seconds = self._steps(phase, images)
         return PhaseNeed(phase, images, step_images, seconds, peak_bytes(self.device))
+
+    def _estimate(self, phase: Phase) -> float:
+        """How many bytes a step in so many pieces will hold, by what small ones held: at once, and in four tiles."""
+        whole = replace(phase, pieces=1)
+        if whole not in self._held:
+            share = (_SMALL_PIXELS / (phase.batch * phase.size.height * phase.size.width)) ** 0.5
+            sides = (min(side, max(_SMALLEST_PX, round(side * share))) for side in phase.size)
+            small = replace(whole, size=Size(*sides))
+            forget_peak(self.device)
+            before = peak_bytes(self.device) or 0
+            taken, seen = [], []
+            for pieces in (1, 4 * phase.batch):
+                self._steps(replace(small, pieces=pieces), 0)
+                taken.append((peak_bytes(self.device) or 0) - before)
+                seen.append(self._seen_pixels(replace(small, pieces=pieces)))
+            cut = max(0.0, (taken[0] - taken[1]) / (seen[0] - seen[1])) if seen[0] > seen[1] else 0.0
+            self._held[whole] = _Held(before, cut, max(0.0, taken[0] / seen[0] - cut))
+        held = self._held[whole]
+        pixels = self._seen_pixels(whole)
+        return held.before + held.cut * self._seen_pixels(phase) + max(held.whole, _CANVAS_BYTES) * pixels
+
+    def _seen_pixels(self, phase: Phase) -> int:
+        """How many pixels features look at in one piece: a tile, with as much around it as they reach."""
+        assert self.job is not None  # built by `_tried`
+        (height, width), features = phase.size, self.job.features
+        if phase.pieces <= phase.batch or features is None:
+            return math.ceil(phase.batch / phase.pieces) * height * width
+        cuts = math.ceil((phase.pieces / phase.batch) ** 0.5)
+        side_px: int = math.ceil(max(phase.size) / cuts) + 2 * features.reach_px
+        return min(height, side_px) * min(width, side_px)
 
     def _scaled(self, phase: Phase, images: int, there: int, least_a_picture: float) -> PhaseNeed:
         """Measure a small batch and scale up: a process that uses up a CPU's memory is killed before it can tell."""

@@ -115,7 +115,7 @@ class RunUpkeep:
         """Pictures (N, 3, H, W) uint8 of the averaged generator; for a translator each follows its source."""
         repainting = self.job.feed.dataset.repainting
         if repainting is not None:
-            return on_paper(finished(self.job.average.network, repainting))[:count]
+            return on_paper(finished(self.job.average.network.sample(None), repainting))[:count]
         job, size = self.job, self.job.phases[clock.phase].size
         seed = job.recipe.seed
         network = settle(job.average.network, seed, job.device, job.precision, job.feed, size)
@@ -128,14 +128,15 @@ class RunUpkeep:
         repainting, recipe = self.job.feed.dataset.repainting, self.job.recipe
         if repainting is None:
             return []
-        pictures = finished(self.job.average.network, repainting)
+        pictures = finished(self.job.average.network.sample(None), repainting)
         files = picture_files(pictures, repainting.names, recipe.run.pictures)
         kept = [self.folder.store(f"pictures/{name}", content) for name, content in files]
         if repainting.frames_per_second is not None:
             film = self.folder.path / "videos" / f"{recipe.name}.mp4"
             write_film(film, pictures, repainting.frames_per_second)
             kept = [film]
-        return [path for path in kept if path is not None]
+        self.folder.note(kept=[str(path.relative_to(self.folder.path)) for path in kept if path is not None])
+        return kept_pictures(self.folder)
 
     def evaluate(self, clock: Clock) -> dict[str, float]:
         """Measure the recipe's metrics and write them into the curves."""
@@ -192,6 +193,13 @@ class RunUpkeep:
         path = checkpoint.save(self.folder.checkpoints, state.parts, info)
         checkpoint.prune(self.folder.checkpoints)
         return path
+
+
+def kept_pictures(folder: RunFolder) -> list[Path]:
+    """What `RunUpkeep.keep_pictures` has written into a folder, and nobody has taken away."""
+    kept = folder.info.get("kept")
+    paths = [folder.path / name for name in kept if isinstance(name, str)] if isinstance(kept, list) else []
+    return [path for path in paths if path.is_file()]
 
 
 def try_metrics(job: Job) -> None:

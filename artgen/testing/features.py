@@ -95,7 +95,7 @@ class FeaturesContract(ComponentContract):
         require(not unknown, f"`style_layers` or `content_layers` name {', '.join(sorted(unknown))}, not in `layers`.")
         activations = features(pictures)
         require(
-            not layers or len(activations) <= len(layers),  # of small pictures the deepest may be left out
+            not layers or len(layers) == len(activations),
             f"It names {len(layers)} layers, and `forward` gives {len(activations)} activations.",
         )
         require(
@@ -116,8 +116,8 @@ class FeaturesContract(ComponentContract):
             pytest.skip("it tells no strides, so nothing is taken in tiles")
         reach, step = features.reach_px, max(features.strides)
         margin = -(-reach // step) * step  # tiles begin at multiples of the largest stride
-        # Along each side: a tile at the beginning, one that is cut on both sides, one at the end.
-        borders = (0, margin + step, margin + 2 * step, 2 * margin + 2 * step + 3)
+        # Along each side: a tile at the beginning, one that is cut on both sides, a large and a narrow one at the end.
+        borders = (0, margin + step, margin + 2 * step, 2 * margin + 2 * step, 2 * margin + 2 * step + 3)
         if borders[-1] > LARGEST_TILED_PX:
             pytest.skip(f"it looks {reach} px far, and pictures large enough to see that are slow")
         with drawing(0, "pictures"):
@@ -126,6 +126,11 @@ class FeaturesContract(ComponentContract):
         for (top, bottom), (left, right) in itertools.product(itertools.pairwise(borders), repeat=2):
             above, before = max(top - margin, 0), max(left - margin, 0)
             tile = features(picture[:, :, above : bottom + reach, before : right + reach])
+            require(
+                len(tile) == len(whole),
+                f"A tile of {bottom - top}x{right - left} px with {reach} px around it has {len(tile)} layers, and the "
+                f"whole picture {len(whole)}: tell a larger `reach_px`, or no `strides`.",
+            )
             for layer, stride, seen, there in zip(features.layers, features.strides, tile, whole, strict=False):
                 own = positions(seen, stride, (top - above, bottom - above), (left - before, right - before))
                 require(

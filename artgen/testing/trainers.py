@@ -78,7 +78,7 @@ class TrainerContract(ComponentContract):
         require(moved(before, weights_of(job)), "No weight moves in a step: call `parts.update(optimizer, loss)`.")
 
     def test_nothing_waits_for_the_host(self, tmp_path: Path) -> None:
-        """A step reads no value on the host; `update` may, where an optimizer has to, and the first of a phase."""
+        """A step reads no value on the host, but the first of a phase; `update` may, where an optimizer has to."""
         job, reads = self.job(tmp_path), HostReads()
 
         def update(*given: Any, **named: Any) -> Tensor:

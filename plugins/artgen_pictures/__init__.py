@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidatorFunctionWrapHandler, WrapValidator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from artgen import Component, DataOptions, FilePath, Options, hookimpl
 
@@ -13,10 +20,12 @@ ARTGEN_API = 1
 BUILTIN_CONTENTS = ("builtin:landscape",)
 BUILTIN_STYLES = ("builtin:swirls", "builtin:waves", "builtin:mosaic")
 """What the program paints itself. The first takes the place of what is not named."""
+BUILTIN_MASKS = ("builtin:upper", "builtin:lower")
+"""Masks for any content: its halves, which fade into each other and together are all of it."""
 
 
-def _or_one_of(builtin: tuple[str, ...]) -> WrapValidator:
-    """Lets the names of built-in pictures pass beside paths."""
+def _or_one_of(builtin: tuple[str, ...], default: str) -> WrapValidator:
+    """Lets the names of built-in pictures pass beside paths; one of them stands for what is not named."""
 
     def named(value: Any, path: ValidatorFunctionWrapHandler) -> Any:
         if not isinstance(value, str) or (value and not value.startswith("builtin:")):
@@ -25,7 +34,7 @@ def _or_one_of(builtin: tuple[str, ...]) -> WrapValidator:
             error = ValueError(f"{value!r} is no picture that the program paints")
             error.add_note(f"Write {' or '.join(map(repr, builtin))}, or the path of a picture.")
             raise error
-        return value or builtin[0]
+        return value or default
 
     return WrapValidator(named)
 
@@ -42,20 +51,29 @@ def _as_tables(value: Any) -> Any:
     return tuple({"path": one} if isinstance(one, str) else one for one in given)
 
 
+def _named(run: str) -> str:
+    if not run:
+        error = ValueError("no run is named whose generator makes the frames")
+        error.add_note("Name its folder: --data runs/NAME.")
+        raise error
+    return run
+
+
 class StyleOptions(Options):
     """One picture whose hand is wanted."""
 
-    path: Annotated[FilePath, _or_one_of(BUILTIN_STYLES)]
+    path: Annotated[FilePath, _or_one_of(BUILTIN_STYLES, BUILTIN_STYLES[0])]
     """The picture file; or one that the program paints: "builtin:swirls", "builtin:waves" or "builtin:mosaic"."""
     weight: float = Field(1.0, gt=0, le=1000)
     """Its share among the styles of one region."""
-    where: FilePath = ""
-    """A grey picture, white where on the content this style is wanted. Default: everywhere."""
+    where: Annotated[FilePath, _or_one_of(BUILTIN_MASKS, "")] = ""
+    """A grey picture, white where on the content this style is wanted; or "builtin:upper" or "builtin:lower", halves
+    that fade into each other. Default: everywhere."""
     part: FilePath = ""
     """A grey picture, white where the part of the style is that is meant. Default: all of it."""
 
 
-Content = Annotated[FilePath, _or_one_of(BUILTIN_CONTENTS)]
+Content = Annotated[FilePath, _or_one_of(BUILTIN_CONTENTS, BUILTIN_CONTENTS[0])]
 
 
 class RepaintingOptions(DataOptions):
@@ -119,8 +137,8 @@ class FilmOptions(RepaintingOptions):
 class WalkOptions(RepaintingOptions):
     """The frames of a walk through the latent space of a GAN, which are repainted together and loop."""
 
-    content: FilePath = Field(min_length=1)
-    """The run folder of the GAN; its newest checkpoint makes the frames."""
+    content: Annotated[FilePath, AfterValidator(_named)] = Field("", validate_default=True)
+    """The run folder of the GAN; its newest checkpoint makes the frames. It must be named: by `--data`, or here."""
     route: Literal["spline", "great-circle", "noise-loop", "orbit"] = "spline"
     """How the keyframes, which are drawn at random, are connected. "spline" goes through them without a jolt,
     "great-circle" the shortest way, with a turn at each; "noise-loop" wanders past them; "orbit" is a circle through

@@ -7,9 +7,10 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from artgen.data.images import Picture
-from artgen_pictures.canvas import Field, painted
+from artgen_pictures.canvas import Field, painted, smoothstep
 from artgen_pictures.landscape import landscape
 from artgen_pictures.mosaic import mosaic
 from artgen_pictures.swirls import swirls
@@ -27,10 +28,22 @@ FLIGHT_FRAMES = 24
 
 @lru_cache(maxsize=4)  # one style is wanted beside many contents
 def builtin(name: str, size: tuple[int, int]) -> Picture:
-    """A built-in picture of (height, width) pixels, (H, W, 3) uint8, read-only. Whatever the size, it shows the same."""
+    """A built-in picture of (height, width) pixels, (H, W, 3) uint8, read-only. At every size it shows the same."""
     picture = painted(_PAINTERS[name], size)
     picture.setflags(write=False)
     return picture
+
+
+def half(name: str, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A built-in mask of (height, width) pixels, (H, W): 255 for the upper or the lower half of a picture.
+
+    They fade into each other over the fifth in the middle, and add up to 255 everywhere.
+    """
+    height, width = size
+    down = (np.arange(height, dtype=np.float32) + 0.5) / height
+    lower = np.round(255 * smoothstep(0.4, 0.6, down)).astype(np.uint8)
+    rows = lower if name == "builtin:lower" else 255 - lower
+    return np.ascontiguousarray(np.broadcast_to(rows[:, None], (height, width)))
 
 
 def flight(name: str, size: tuple[int, int]) -> Iterator[Picture]:

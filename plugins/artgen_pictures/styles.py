@@ -13,7 +13,7 @@ from artgen import DataError
 from artgen.data import StylePicture
 from artgen.data.images import MAX_PIXELS, read, read_with_alpha, resize, shown
 from artgen_pictures import RepaintingOptions, StyleOptions
-from artgen_pictures.studio import builtin
+from artgen_pictures.studio import builtin, half
 
 Mask = NDArray[np.uint8]
 
@@ -88,7 +88,9 @@ def _read(style: StyleOptions, longer_px: int, size: tuple[int, int]) -> tuple[S
 
 
 def _mask(path: str, size: tuple[int, int], of: str) -> Mask:
-    """A grey picture (H, W), of (height, width) pixels: 255 for what is meant."""
+    """A grey picture (H, W), of (height, width) pixels: 255 for what is meant. The program paints halves itself."""
+    if path.startswith("builtin:"):
+        return half(path, size)
     grey = cv2.cvtColor(read(path), cv2.COLOR_RGB2GRAY)
     across, down = grey.shape[1] * size[0], size[1] * grey.shape[0]
     if abs(across - down) > _SHAPES_DIFFER * max(across, down):

@@ -127,7 +127,7 @@ def moments(maps: Tensor, finer: Tensor | None, share: Tensor | None) -> Moments
     f = maps.flatten(2)  # (N, C, h * w)
     p = f[:, :0]
     if finer is not None:
-        p = halved(finer)[..., :height, :width].flatten(2)  # (N, M, h * w)
+        p = halved(finer)[..., :height, :width].flatten(2).to(f.dtype)  # (N, M, h * w); autocast pads in fp32
     t = f.new_ones(1, 1, height * width) if share is None else share.to(f.dtype).flatten(2)
     tp = p if share is None else t * p
     with torch.autocast(f.device.type, enabled=False):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 import torch
@@ -149,8 +150,10 @@ class Look:
         count = max(1, round(self.pieces * pictures.shape[2] * pictures.shape[3] / self.source[0, 0].numel()))
         devices = [pictures.device] if pictures.device.type == "cuda" else []
         last: slice | None = None
-        for piece in pieces_of(pictures.shape, count, max(self.features.strides)):
-            with torch.random.fork_rng(devices):  # so that every piece has the same draws
+        pieces = list(pieces_of(pictures.shape, count, max(self.features.strides)))
+        for piece in pieces:
+            # Every piece has the draws of a look at the whole, and the last one leaves the state that this leaves.
+            with nullcontext() if piece is pieces[-1] else torch.random.fork_rng(devices):
                 measured = checkpoint(self._measure_piece, pictures, source, regions, piece, whole, use_reentrant=False)
             if piece.pictures == last:
                 measured = _added(groups.pop()[1], measured)

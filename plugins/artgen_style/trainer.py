@@ -8,6 +8,8 @@ with the moments of the last one, enlarged (as crowsonkb/style-transfer-pytorch 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -22,9 +24,13 @@ from artgen_style.canvas import Canvas, enlarged
 from artgen_style.flow import motion_between, warp
 from artgen_style.look import Look
 
+_MOST_LOOKS = 25
+"""How often a line search takes the losses, at most."""
+
 
 class CanvasTrainer:
-    """Adam with a falling rate, or L-BFGS. The canvas stays within [-1, 1]."""
+    """Adam with a falling rate, whose pixels stay within [-1, 1]; or L-BFGS, whose pixels are clipped only to be shown,
+    for its line search has to find what the gradient promised."""
 
     batches_per_step = 1
     optimizer: torch.optim.Adam | torch.optim.LBFGS
@@ -52,7 +58,8 @@ class CanvasTrainer:
             self.optimizer = torch.optim.LBFGS(
                 [self.canvas.pixels],
                 lr=1.0,
-                max_iter=1,  # a step of the clock is one iteration
+                max_iter=1,  # a step of the clock is one iteration,
+                max_eval=1 + _MOST_LOOKS,  # whose line search ends where it began if it may not look at several places
                 history_size=self.options.history,
                 tolerance_grad=0,
                 tolerance_change=0,
@@ -76,11 +83,17 @@ class CanvasTrainer:
             x = self.canvas(None)
             judged = replace(self.look.at(x), styles=self.wanted, motion=self._motion(x))
             total, values = self.losses("generator", judged, clock.steps)
-            terms.update(values)
+            terms.update(terms or values)  # of a line search those that it began with
             return total
 
         if self.options.optimizer == "lbfgs":
-            norm = self.update(self.optimizer, loss)
+            seed = int(torch.randint(2**62, ()))
+
+            def again() -> Tensor:
+                with _drawing(seed, batch.real.device):  # a line search compares values, so all are of one draw
+                    return loss()
+
+            norm = self.update(self.optimizer, again)
         else:
             norm = self.update(self.optimizer, loss())
             with torch.no_grad():
@@ -97,8 +110,7 @@ class CanvasTrainer:
     def _meet(self, batch: Batch, phase: Phase) -> None:
         """Measure the styles, and follow what moves from frame to frame: once a phase."""
         self.seen = batch
-        with torch.random.fork_rng([batch.real.device] if batch.real.is_cuda else []):
-            torch.manual_seed(self.seed)
+        with _drawing(self.seed, batch.real.device):
             self.wanted = self.look.begin(batch, phase.pieces)
         self.flow: tuple[Tensor, Tensor] | None = None
         if batch.film is not None and self.losses.need("generator", "motion"):
@@ -123,6 +135,14 @@ class CanvasTrainer:
                 group["lr"] = self.options.learning_rate * phase.learning_rate_factor * share
 
 
+@contextmanager
+def _drawing(seed: int, device: torch.device) -> Iterator[None]:
+    """Draw from torch's global generators by a seed, then leave them as they were."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
 def _frames(frames: Tensor, film: Film, side: Literal[0, 1]) -> Tensor:
     """Frames (T, 3, H, W), contents (side 0) or made ones (side 1), between their finished neighbours."""
     before, after = ([] if neighbour is None else [neighbour[side]] for neighbour in (film.before, film.after))
@@ -136,8 +156,8 @@ def _take_over_moments(before: torch.optim.Optimizer, optimizer: torch.optim.Ada
     if "exp_avg" in state:
         size = Size(*new.shape[2:])
         squared = interpolate(state["exp_avg_sq"], size=tuple(size), mode="bilinear", antialias=True)
-        optimizer.state[new] = {
+        optimizer.state[new] = {  # the fused Adam wants moments that lie in memory as the pixels do
             "step": state["step"].clone(),
-            "exp_avg": enlarged(state["exp_avg"], size),
-            "exp_avg_sq": squared,
+            "exp_avg": torch.empty_like(new).copy_(enlarged(state["exp_avg"], size)),
+            "exp_avg_sq": torch.empty_like(new).copy_(squared),
         }

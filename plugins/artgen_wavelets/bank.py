@@ -38,7 +38,8 @@ class Wavelets(Features):
         self.second_order = options.second_order
         self.layers = self.style_layers = tuple(f"octave{number + 1}" for number in range(options.octaves))
         self.strides = tuple(2**number for number in range(options.octaves))
-        self.reach_px = _reach_px(options.octaves, options.second_order)
+        # No activation looks so far; but a tile, like a picture, has an octave only where that has `SMALLEST_PX`.
+        self.reach_px = (SMALLEST_PX - 1) * self.strides[-1]
         opponent = torch.tensor(OPPONENT, dtype=torch.float32)
         self.register_buffer("opponent", opponent / opponent.norm(dim=1, keepdim=True), persistent=False)
         self.register_buffer("first", in_phases(wavelets(options.angles, 7, 1.5)), persistent=False)
@@ -121,13 +122,3 @@ def filtered(maps: Tensor, phases: Tensor) -> Tensor:
     single = pad(maps, (margin, right, margin, bottom), mode="reflect").flatten(0, 1).unsqueeze(1)  # (N * C, 1, ...)
     answers = pixel_shuffle(conv2d(pixel_unshuffle(single, 2), phases), 2)
     return answers[..., :height, :width].reshape(count, -1, height, width)
-
-
-def _reach_px(octaves: int, second_order: bool) -> int:
-    """A blur looks 2 positions of its octave to each side, a filter 3, and one of the second order 2."""
-    stride: int = 2 ** (octaves - 1)
-    blurred = 2 * (stride - 1)
-    if not second_order or octaves == 1:
-        return blurred + 3 * stride
-    finer = stride // 2
-    return 2 * (finer - 1) + 3 * finer + 2 * finer + 2 * stride

@@ -206,24 +206,24 @@ def test_broken_pictures_are_named_and_the_rest_is_done(translate, here):
         ("in/002.png", "out/002.png"),
     ]
     assert all(row["seconds"] > 0 for row in told)
-    assert "clip.mp4: a film, not a picture" in done.err
+    assert "clip.mp4: cannot be read: " in done.err
     assert "in/001.png: cannot be decoded" in done.err
-    assert "error: 2 of 4 pictures could not be translated" in done.err
+    assert "error: 2 of 4 files could not be translated" in done.err
     assert set(content(here / "out")) == {"000.png", "002.png"}
 
 
 def test_an_interruption_keeps_what_is_done(translate, here, monkeypatch):
-    from artgen.run import translating
+    from artgen.run import tasks
 
     paint(here / "in", 3, side=40)
-    create = translating.files.create
+    create = tasks.files.create
 
     def pressing(path: Path, data: bytes) -> str:
         if (here / "out" / "000.png").exists():
             os.kill(os.getpid(), signal.SIGINT)
         return create(path, data)
 
-    monkeypatch.setattr(translating.files, "create", pressing)
+    monkeypatch.setattr(tasks.files, "create", pressing)
     done = translate("colours", "in")
     assert (done.code, done.out) == (130, "out/000.png\n")
     assert "interrupted" in done.err

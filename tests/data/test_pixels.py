@@ -44,7 +44,7 @@ def test_to_uint8_takes_pictures_with_a_graph():
 
 
 @pytest.mark.parametrize(
-    ("count", "columns", "shape"), [(5, 2, (3, 2)), (5, None, (2, 3)), (3, 8, (1, 3)), (1, None, (1, 1))]
+    ("count", "columns", "shape"), [(5, 2, (3, 2)), (5, None, (2, 3)), (3, 8, (1, 3)), (2, 1, (2, 1))]
 )
 def test_grid_shows_each_picture_in_its_place(count, columns, shape):
     pictures = torch.randint(0, 255, (count, 3, 4, 6), dtype=torch.uint8)
@@ -56,6 +56,11 @@ def test_grid_shows_each_picture_in_its_place(count, columns, shape):
         assert np.array_equal(sheet[top : top + 4, left : left + 6], picture.permute(1, 2, 0))
         sheet[top : top + 4, left : left + 6] = 255
     assert (sheet == 255).all()
+
+
+def test_a_sheet_of_one_picture_is_the_picture():
+    picture = torch.randint(0, 255, (1, 3, 4, 6), dtype=torch.uint8)
+    assert np.array_equal(grid(picture), picture[0].permute(1, 2, 0))
 
 
 def test_pictures_are_enlarged_by_repeating_pixels():

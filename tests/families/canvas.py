@@ -81,7 +81,9 @@ def _resized(picture: Tensor, size: Size) -> Tensor:
 @hookimpl
 def artgen_generators() -> list[Component]:
     return [
-        Component(kind="generator", name="canvas", summary="The picture", options=Options, factory=f"{__name__}:Canvas")
+        Component(
+            kind="generator", name="toy-canvas", summary="The picture", options=Options, factory=f"{__name__}:Canvas"
+        )
     ]
 
 
@@ -96,6 +98,6 @@ def artgen_losses() -> list[Component]:
 @hookimpl
 def artgen_trainers() -> list[Component]:
     return [
-        Component(kind="trainer", name="canvas", summary="Moves the picture", options=CanvasOptions,
+        Component(kind="trainer", name="toy-canvas", summary="Moves the picture", options=CanvasOptions,
                   factory=f"{__name__}:CanvasTrainer", gives={"generator": ("real", "fake")})
     ]  # fmt: skip

@@ -97,9 +97,9 @@ RECIPES = {
     """,
     "canvas-adam": _PICTURES
     + """
-    [generator.canvas]
+    [generator.toy-canvas]
     [losses.likeness]
-    [trainer.canvas]
+    [trainer.toy-canvas]
     [[phase]]
     steps = 24
     batch = 2
@@ -110,9 +110,9 @@ RECIPES = {
     """,
     "canvas-lbfgs": _PICTURES
     + """
-    [generator.canvas]
+    [generator.toy-canvas]
     [losses.likeness]
-    [trainer.canvas]
+    [trainer.toy-canvas]
     optimizer = "lbfgs"
     [[phase]]
     steps = 24

@@ -23,10 +23,10 @@ from artgen.testing.runs import train
 from artgen.testing.runs import workshop as quiet_workshop
 from artgen.walk import frames_of
 from artgen.walk.paths import PATHS
-from artgen_pictures import BUILTIN_CONTENTS, BUILTIN_STYLES, FilmOptions, PicturesOptions, WalkOptions
+from artgen_pictures import BUILTIN_CONTENTS, BUILTIN_MASKS, BUILTIN_STYLES, FilmOptions, PicturesOptions, WalkOptions
 from artgen_pictures.colours import GREY, LUMA, Map, Moments, matched, matched_luminance, mixed, moments, recoloured
 from artgen_pictures.contents import film, pictures, walk
-from artgen_pictures.studio import FLIGHT_FRAMES, builtin, flight
+from artgen_pictures.studio import FLIGHT_FRAMES, builtin, flight, half
 
 MATCHINGS = ["symmetric", "cholesky", "pca"]
 EPSILON = 1e-5
@@ -122,6 +122,11 @@ def test_relative_paths_start_at_the_recipe(tmp_path, monkeypatch):
         ("style = ['a.png', { weight = 2 }]", "{ weight = 2 }", "the key 'path' is required and missing"),
         ("style = []", "[]", "an empty array names no style"),
         ("style = 'builtin:swrils'", "'builtin:swrils'", "'builtin:swirls' or 'builtin:waves' or 'builtin:mosaic'"),
+        (
+            "style = [{ path = 'a.png', where = 'builtin:uper' }]",
+            "'builtin:uper'",
+            "'builtin:upper' or 'builtin:lower'",
+        ),
         ("content = 'builtin:portrait'", "'builtin:portrait'", "is no picture that the program paints"),
         ("style_scale = 5.0", "5.0", "expected 4 or less, found 5.0"),
         ("colours = 'lumniance'", "'lumniance'", "Did you mean 'luminance'?"),
@@ -260,6 +265,27 @@ def test_masks_are_shrunk_by_area_and_lie_on_their_pictures(made, content, tmp_p
     assert style.part.shape == style.picture.shape[:2] == (20, 24)
     assert (style.part[:10] == 128).all()
     assert (style.part[10:] == 0).all()
+
+
+@pytest.mark.parametrize("size", [(4, 4), (37, 5), (48, 64), (300, 2)])
+def test_the_built_in_masks_are_soft_halves_that_add_up(size):
+    upper, lower = (half(name, size) for name in BUILTIN_MASKS)
+    assert upper.shape == lower.shape == size
+    assert (upper.astype(int) + lower == 255).all()
+    assert (upper[0] == 255).all()
+    assert (upper[-1] == 0).all()
+    assert (np.diff(upper.astype(int), axis=0) <= 0).all()
+    assert (np.diff(upper.astype(int), axis=1) == 0).all()
+    assert abs(upper.mean() - 127.5) < 1  # halves
+    assert np.abs(np.diff(upper.astype(int), axis=0)).max() <= 2 + 255 * 1.5 / (size[0] / 5)  # soft, over a fifth
+
+
+def test_a_built_in_mask_lies_on_any_content(made, content):
+    styles = [{"path": "builtin:swirls", "where": "builtin:upper"}, {"path": "builtin:waves", "where": "builtin:lower"}]
+    for resolution, size in ((40, (30, 40)), (20, (15, 20))):
+        repainting = made(content=content, resolution=resolution, style=styles).repainting
+        for style, name in zip(repainting.styles, BUILTIN_MASKS, strict=True):
+            assert np.array_equal(style.where, half(name, size))
 
 
 def test_what_is_transparent_is_no_part_of_a_style(made, content, tmp_path):
@@ -712,6 +738,16 @@ def test_a_walk_is_the_loop_of_a_run(made, gan, tmp_path):
     assert larger.real.shape == (5, 24, 24, 3)
     assert larger.fingerprint != dataset.fingerprint
     assert made(WalkOptions, resolution=16, **{**table, "seed": 2}).fingerprint != dataset.fingerprint
+
+
+def test_a_walk_must_name_its_run(tmp_path):
+    """`--data` does, so that a recipe can leave it open; the message says so."""
+    (tmp_path / "recipe.toml").write_text(RECIPE.replace("[data.pictures]", "[data.walk]\nresolution = 16"))
+    with pytest.raises(RecipeError, match="no run is named") as caught:
+        load_recipe(tmp_path / "recipe.toml")
+    assert "--data runs/NAME" in caught.value.faults[0].remedy
+    given = load_recipe(tmp_path / "recipe.toml", data=tmp_path / "runs" / "mine").data.options
+    assert (given.content, given.resolution) == (str(tmp_path / "runs" / "mine"), 16)
 
 
 def test_a_walk_has_every_route_that_there_is():

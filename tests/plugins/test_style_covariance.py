@@ -215,3 +215,11 @@ def test_across_needs_strides():
     outputs = replace(laid(activations()), features=type("Plain", (Named,), {"strides": ()})())
     with pytest.raises(RecipeError, match="do not tell the strides"):
         loss(across_maps=1).measure(outputs)
+
+
+def test_odd_sides_under_autocast():
+    loss = Covariance(CovarianceOptions(across_maps=2))
+    with torch.autocast("cpu", torch.bfloat16):
+        maps = {"fine": torch.rand(1, 4, 9, 7).bfloat16(), "middle": torch.rand(1, 4, 5, 4).bfloat16()}
+        (measured,) = loss.measure(Outputs(features=Named(), made_features=maps))
+    assert all(tensor.dtype == torch.float32 and tensor.isfinite().all() for tensor in measured)

@@ -12,6 +12,7 @@ import artgen
 from artgen import RecipeError
 from artgen.plugins import load_plugins
 from artgen.recipe import bundled_recipes, load_recipe
+from tests.conftest import data_for
 
 GOOD = """\
 title = "Faces"
@@ -136,7 +137,7 @@ ONE = {
         GOOD,
         GOOD.replace("title", "«t»itle").replace(TRAINER, ""),
         "E-missing",
-        "Write [trainer.NAME]; there is 'adversarial', 'paired'.",
+        "Write [trainer.NAME]; there is 'adversarial', 'canvas', 'paired'.",
     ),
     "no phase": (GOOD, "«t»itle" + GOOD[5 : GOOD.index("[[phase]]")], "E-missing", "Write [[phase]]"),
     # Components
@@ -461,7 +462,7 @@ def test_a_mark_of_byte_order_is_no_character(faults):
 
 
 def test_the_bundled_recipes_are_the_ones_that_are_not_broken():
-    assert all(load_recipe(name) for name in bundled_recipes())
+    assert all(load_recipe(name, data=data_for(name)) for name in bundled_recipes())
 
 
 def test_an_invisible_letter_in_a_later_name_of_a_set_is_told(faults):

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from artgen import FilePath, Options, RecipeError, hookimpl
 from artgen.recipe import DEVICES, bundled_recipes, load_recipe
+from tests.conftest import data_for
 
 from .toys import RECIPE, component, toys
 
@@ -199,6 +200,24 @@ def test_data_fills_the_path_or_puts_a_folder_in_its_place(load, monkeypatch, tm
     assert filled.options.pattern == "*.png"
 
 
+@pytest.mark.parametrize("given", ["photo.jpg", "photos", "film.mp4", "runs/mine"])
+def test_data_fills_the_content_of_what_is_repainted(load, monkeypatch, tmp_path, given):
+    """Whatever it is, a picture, a folder, a film, a run: the data set that the recipe names reads it."""
+    monkeypatch.chdir(tmp_path)
+    text = RECIPE.replace("[data.painted]", "[data.contents]\ncontent = 'old'\nstyle = 'mine.png'")
+    filled = load(text, data=given).data
+    assert (filled.label, filled.options.content) == ("contents", str(tmp_path / given))
+    assert (filled.options.style, filled.options.resolution) == (str(tmp_path / "mine.png"), (32, 24))
+    named = load(text.replace("contents]", "mine]\nuse = 'contents'"), data=given).data
+    assert (named.label, named.use, named.options.content) == ("mine", "contents", str(tmp_path / given))
+    missing = load(text.replace("content = 'old'\n", ""), data=given).data  # it need not be there before
+    assert missing.options.content == str(tmp_path / given)
+    beside = load(text, overrides=["data.contents.resolution=[64, 48]"], data=given).data.options
+    assert (beside.content, beside.resolution, beside.style) == (
+        str(tmp_path / given), (64, 48), str(tmp_path / "mine.png"),
+    )  # fmt: skip
+
+
 def test_relative_paths_start_where_they_are_written(load, monkeypatch, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "deep").mkdir()
@@ -306,7 +325,7 @@ def test_a_generator_without_partner_needs_no_critic_where_none_is_trained(load)
 @pytest.mark.parametrize("name", bundled_recipes())
 @pytest.mark.parametrize("device", DEVICES)
 def test_every_bundled_recipe_is_without_fault(name, device, tmp_path):
-    recipe = load_recipe(name, device=device)
+    recipe = load_recipe(name, device=device, data=data_for(name))
     assert recipe.name == name
     assert recipe.title
     (tmp_path / "again.toml").write_text(recipe.to_toml())
@@ -328,7 +347,7 @@ def test_an_unknown_name_gives_the_nearest():
 def test_checking_loads_no_heavy_package():
     code = (
         "import sys\nfrom artgen.recipe import bundled_recipes, load_recipe\n"
-        "for name in bundled_recipes(): load_recipe(name)\n"
+        "for name in bundled_recipes(): load_recipe(name, data='run' if name == 'stylised-walk' else None)\n"
         "sys.exit(', '.join({'torch', 'numpy', 'cv2', 'kornia', 'tomli_w'} & set(sys.modules)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -13,6 +13,7 @@ import artgen
 from artgen import Options, hookimpl
 from artgen.cli.check import check
 from artgen.recipe import DEVICES, bundled_recipes, load_recipe
+from tests.conftest import data_for
 
 from .toys import RECIPE, component, toys
 
@@ -82,9 +83,11 @@ def test_what_is_printed_reads_back_as_the_same_recipe(run, tmp_path, arguments)
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", bundled_recipes())
 def test_of_every_bundled_recipe(name, device, tmp_path):
-    result = CliRunner().invoke(check, [name, "--origin", "--device", device])
+    data = [f"--data={data_for(name)}"] if data_for(name) else []
+    result = CliRunner().invoke(check, [name, "--origin", "--device", device, *data])
     (tmp_path / "again.toml").write_text(result.stdout)
-    assert load_recipe(tmp_path / "again.toml", device=device) == load_recipe(name, device=device)
+    again = load_recipe(tmp_path / "again.toml", device=device)
+    assert again == load_recipe(name, device=device, data=data_for(name))
 
 
 def test_as_json(run):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import string
 
 import pytest
@@ -54,11 +55,7 @@ def test_nine_in_ten_misspelt_names_get_the_right_suggestion(errors, tmp_path):
     draw, right, wrong = random.Random(1632), 0, []
     plugins, file = load_plugins(), tmp_path / "recipe.toml"
     for recipe in bundled_recipes().values():
-        text = (
-            recipe.read_text()
-            .replace('\nextends = "', f'\nextends = "{recipe.parent}/')
-            .replace('/digits"', '/digits.toml"')
-        )
+        text = re.sub(r'\nextends = "(.+?)(\.toml)?"', rf'\nextends = "{recipe.parent}/\1.toml"', recipe.read_text())
         for start, end in names(text):
             word = text[start:end]
             file.write_text(text[:start] + (typo := misspelt(word, draw, errors)) + text[end:])

@@ -19,6 +19,11 @@ class Painted(DataOptions):
     count: int = Field(100, ge=1)
 
 
+class Contents(DataOptions):
+    content: FilePath
+    style: FilePath = ""
+
+
 class Network(Options):
     width: int = Field(64, ge=1, le=512)
     """Channels of the widest level."""
@@ -46,7 +51,11 @@ class Toys:
 
     @hookimpl
     def artgen_datasets(self):
-        return [component("data", "folder", Folder), component("data", "painted", Painted)]
+        return [
+            component("data", "folder", Folder),
+            component("data", "painted", Painted),
+            component("data", "contents", Contents),
+        ]
 
     @hookimpl
     def artgen_generators(self):

@@ -12,7 +12,8 @@ from artgen.data.dataset import Workshop
 from artgen.errors import DataError
 from artgen.run import translating
 from artgen.run.opening import open_run
-from artgen.run.translating import Task, Translator
+from artgen.run.tasks import Task
+from artgen.run.translating import Translator
 from artgen.training import Generator, Size
 from artgen_pix2pix import GeneratorOptions
 from artgen_pix2pix.generator import UNet
@@ -163,7 +164,7 @@ def test_a_picture_that_does_not_fit_into_memory_is_taken_in_tiles(translator, m
 def test_a_picture_that_fits_in_no_way_is_told_as_one_that_cannot_be_used(translator, tmp_path):
     translating.files.replace(tmp_path / "a.png", translating.encode_png(noise(30, 30)))
     with pytest.raises(DataError, match="out of memory") as refused:
-        translator(Toy(Exhausted(1))).translate_file(Task(tmp_path / "a.png", tmp_path / "out" / "a.png"))
+        translator(Toy(Exhausted(1))).translate_file(Task(tmp_path / "a.png", tmp_path / "out" / "a.png"), _quiet)
     assert "--side" in refused.value.remedy
     assert not (tmp_path / "out").exists()
 
