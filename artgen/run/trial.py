@@ -13,7 +13,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
-from typing import NamedTuple
 
 import torch
 
@@ -45,6 +44,7 @@ _TILE_PX = 64
 """Where a trainer cuts pictures, its tiles are no smaller."""
 _SMALL_PIXELS = 1 << 18
 """So many pixels are no danger to a CPU's memory, whatever looks at them."""
+_SMALL_TILES = 16
 _SMALLEST_PX = 32
 """Features want so many pixels a side."""
 _CANVAS_BYTES = 60  # of a pixel of three channels: the picture, its gradient, two moments and the average
@@ -108,14 +108,6 @@ def measure(
     return Needs(device.type, there_bytes(device), pieces, tuple(needs), compiled)
 
 
-class _Held(NamedTuple):
-    """What a step holds, in bytes: before it begins, for a pixel that features look at at once, and for any pixel."""
-
-    before: float
-    cut: float
-    whole: float
-
-
 class _Trial:
     """A job that nobody will miss."""
 
@@ -127,7 +119,7 @@ class _Trial:
         self.job: Job | None = None
         self.splits = False
         """Whether the trainer takes pieces by itself, as soon as there is one."""
-        self._held: dict[Phase, _Held] = {}
+        self._held: dict[Phase, tuple[int, int, int]] = {}
 
     def forget(self) -> None:
         """Give the memory back."""
@@ -157,7 +149,7 @@ class _Trial:
                     self.compiled = False
                     self.forget()
                     continue
-                if not said:
+                if not said or self.splits:
                     raise
                 # Batch norm, say, has no use for a piece of one picture.
                 few = f"pieces of {phase.batch // phase.pieces} are too small for this recipe: {error}"
@@ -225,24 +217,31 @@ class _Trial:
         return PhaseNeed(phase, images, step_images, seconds, peak_bytes(self.device))
 
     def _estimate(self, phase: Phase) -> float:
-        """How many bytes a step in so many pieces will hold, by what small ones held: at once, and in four tiles."""
-        whole = replace(phase, pieces=1)
-        if whole not in self._held:
-            share = (_SMALL_PIXELS / (phase.batch * phase.size.height * phase.size.width)) ** 0.5
-            sides = (min(side, max(_SMALLEST_PX, round(side * share))) for side in phase.size)
-            small = replace(whole, size=Size(*sides))
+        """How many bytes a step in so many pieces will hold, by what steps on small pictures held.
+
+        Features look at one piece at a time, but losses on pixels at the whole: so small pictures are taken at once and
+        in small tiles.
+        """
+        pixels = phase.batch * phase.size.height * phase.size.width
+        sides = (min(side, max(_SMALLEST_PX, round(side * (_SMALL_PIXELS / pixels) ** 0.5))) for side in phase.size)
+        small = replace(phase, size=Size(*sides), pieces=1)
+        before, held, seen = self._small(small)
+        a_pixel, a_seen_pixel = held / seen, 0.0
+        if phase.pieces > 1:
+            _, held_in_tiles, seen_in_tiles = self._small(replace(small, pieces=_SMALL_TILES * phase.batch))
+            if seen_in_tiles < seen:
+                a_seen_pixel = min(a_pixel, max(0.0, (held - held_in_tiles) / (seen - seen_in_tiles)))
+                a_pixel -= a_seen_pixel
+        return before + a_seen_pixel * self._seen_pixels(phase) + max(a_pixel, _CANVAS_BYTES) * pixels
+
+    def _small(self, small: Phase) -> tuple[int, int, int]:
+        """Bytes that are held before a step on small pictures, and in it beside these; pixels that it sees at once."""
+        if small not in self._held:
             forget_peak(self.device)
             before = peak_bytes(self.device) or 0
-            taken, seen = [], []
-            for pieces in (1, 4 * phase.batch):
-                self._steps(replace(small, pieces=pieces), 0)
-                taken.append((peak_bytes(self.device) or 0) - before)
-                seen.append(self._seen_pixels(replace(small, pieces=pieces)))
-            cut = max(0.0, (taken[0] - taken[1]) / (seen[0] - seen[1])) if seen[0] > seen[1] else 0.0
-            self._held[whole] = _Held(before, cut, max(0.0, taken[0] / seen[0] - cut))
-        held = self._held[whole]
-        pixels = self._seen_pixels(whole)
-        return held.before + held.cut * self._seen_pixels(phase) + max(held.whole, _CANVAS_BYTES) * pixels
+            self._steps(small, 0)
+            self._held[small] = before, (peak_bytes(self.device) or 0) - before, self._seen_pixels(small)
+        return self._held[small]
 
     def _seen_pixels(self, phase: Phase) -> int:
         """How many pixels features look at in one piece: a tile, with as much around it as they reach."""
@@ -315,9 +314,9 @@ def _divisor(batch: int, least: int) -> int:
 def _tell_split(phase: Phase, there: int | None, cut: bool) -> None:
     memory = "" if there is None else f" ({gigabytes(there)} GB)"
     if cut:
-        pictures = "one picture" if phase.batch == 1 else f"{phase.batch} pictures"
+        pictures = "one picture" if phase.batch == 1 else f"a batch of {phase.batch} pictures"
         log.warning(
-            "%s of %s px do not fit into memory at once%s: they are taken in %d pieces. The gradient is the same, and "
+            "%s of %s px does not fit into memory at once%s: it is taken in %d pieces. The gradient is the same, and "
             "takes longer.",
             *(pictures, phase.size, memory, phase.pieces),
         )
