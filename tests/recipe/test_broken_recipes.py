@@ -136,7 +136,7 @@ ONE = {
         GOOD,
         GOOD.replace("title", "«t»itle").replace(TRAINER, ""),
         "E-missing",
-        "Write [trainer.NAME]; there is 'adversarial', 'paired'.",
+        "Write [trainer.NAME]; there is 'adversarial', 'canvas', 'paired'.",
     ),
     "no phase": (GOOD, "«t»itle" + GOOD[5 : GOOD.index("[[phase]]")], "E-missing", "Write [[phase]]"),
     # Components
