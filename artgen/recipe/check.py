@@ -171,7 +171,12 @@ class _Check:
                 growth = self.reader.options(GrowthOptions, table, key)
                 before = phases[-1][1] if phases else None
                 phases += [(index, phase) for phase in growth.phases(before)] if growth else []
-            elif phase := self.reader.options(PhaseOptions, table, key):
+                continue
+            if isinstance(table, dict) and "per_doubling" in table:
+                cause = "a phase without `from` and `to` has no `per_doubling`"
+                self.findings.add((*key, "per_doubling"), "E-key", cause, "Take it away.", found="per_doubling")
+                table = {name: value for name, value in table.items() if name != "per_doubling"}
+            if phase := self.reader.options(PhaseOptions, table, key):
                 phases.append((index, phase))
         return phases
 

@@ -54,6 +54,26 @@ def test_one_number_is_for_all_levels(load):
     ]
 
 
+def test_a_doubling_may_take_several_levels(load):
+    """Two of them are the pyramid of factor sqrt(2) that K. Crowson's style transfer has."""
+    schedule = "[[phase]]\nfrom = 16\nto = 64\nper_doubling = 2\nimages = [5, 4, 3, 2, 1]\nbatch = 1\nfade = 0.5\n"
+    assert told(load(schedule)) == [
+        ((16, 16), 5, 1, 0.0, 1.0),
+        ((23, 23), 4, 1, 0.5, 1.0),
+        ((32, 32), 3, 1, 0.5, 1.0),
+        ((45, 45), 2, 1, 0.5, 1.0),
+        ((64, 64), 1, 1, 0.5, 1.0),
+    ]
+
+
+def test_several_levels_read_back_as_phases(load, tmp_path):
+    recipe = load("[[phase]]\nfrom = 32\nto = 64\nper_doubling = 4\nimages = 5\nbatch = 1\n")
+    assert [phase["resolution"] for phase in tomllib.loads(recipe.to_toml())["phase"]] == [32, 38, 45, 54, 64]
+    filled = tmp_path / "filled.toml"
+    filled.write_text(recipe.to_toml())
+    assert load_recipe(filled, plugins=toys()) == recipe
+
+
 def test_the_schedule_of_the_paper_is_two_tables(load):
     """600 thousand pictures at 4 px, then 600 to fade in and 600 to settle at each level (Karras et al. 2017, A.1)."""
     schedule = (
@@ -77,16 +97,21 @@ def test_what_is_filled_in_reads_back_as_the_same_recipe(load, tmp_path):
 @given(
     st.tuples(st.integers(4, 12), st.integers(4, 12)),
     st.integers(0, 6),
+    st.integers(1, 4),
 )
-def test_levels_double(first, doublings):
-    """Whatever the grid, each level is twice the one before."""
+def test_levels_double(first, doublings, per_doubling):
+    """Whatever the grid, each level is larger than the one before, and twice the one that is a doubling before it."""
     from artgen.recipe.model import GrowthOptions
 
     last = tuple(side * 2**doublings for side in first)
-    table = {"from": first, "to": last, "images": 1, "batch": 1}
-    growth = GrowthOptions.model_validate_json(json.dumps(table))
-    assert [growth.sizes[0], growth.sizes[-1]] == [first, last]
-    assert all(after == (2 * before[0], 2 * before[1]) for before, after in pairwise(growth.sizes))
+    table = {"from": first, "to": last, "images": 1, "batch": 1, "per_doubling": per_doubling}
+    sizes = GrowthOptions.model_validate_json(json.dumps(table)).sizes
+    assert [sizes[0], sizes[-1]] == [first, last]
+    assert len(sizes) == doublings * per_doubling + 1
+    assert all(a < b and c < d for (a, c), (b, d) in pairwise(sizes))
+    assert all(
+        size == (2 * first[0] << n, 2 * first[1] << n) for n, size in enumerate(sizes[per_doubling::per_doubling])
+    )
 
 
 def test_a_size_that_is_there_is_not_blended_in_again(load):
@@ -146,6 +171,16 @@ FAULTS = {
         "batch = 4", "batch = 4\nresolution = 64", "resolution", "with `from` and `to` has no `resolution`", "Take it",
     ),
     "steps": ("batch = 4", "batch = 4\nsteps = 9", "steps", "with `from` and `to` has no `steps`", "Write `images`"),
+    "too few numbers for more levels": (
+        "to = 64", "to = 64\nper_doubling = 2", "images",
+        "images has 4 numbers, and from 8x8 px to 64x64 px there are 7",
+        "Write 7 numbers, or one for all levels.",
+    ),
+    "too many levels": ("to = 64", "to = 64\nper_doubling = 5", "per_doubling", "expected 4 or less, found 5", ""),
+    "levels of nothing": (
+        "from = 8\nto = 64\nimages = [100, 200, 300, 400]\n", "images = 4\nper_doubling = 2\n",
+        "per_doubling", "without `from` and `to` has no `per_doubling`", "Take it away.",
+    ),
     "larger than the data": ("to = 64", "to = 128", "to", "128x128 px is no smaller copy of the data's 64x64 px", ""),
 }  # fmt: skip
 
