@@ -24,7 +24,6 @@ from artgen_style.canvas import Canvas, enlarged
 from artgen_style.flow import motion_between, warp
 from artgen_style.look import Look
 
-
 _MOST_LOOKS = 25
 """How often a line search takes the losses, at most."""
 
