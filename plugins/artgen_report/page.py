@@ -76,7 +76,7 @@ def build(folder: RunFolder) -> str:
     title = recipe.get("title") or folder.info.get("recipe") or folder.path.name
     sections = (
         _masthead(folder, recipe, title, images_shown(rows)),
-        _pictures(folder, _sizes(recipe)),
+        _pictures(folder, _sizes(recipe, _repainted(folder))),
         _quality(folder, latest(rows, metrics), metrics),
         _section("Curves", curves, "curves") if (curves := charts(rows, metrics, losses)) else "",
         _section("Sessions", sessions_table(folder.info["sessions"])),
@@ -102,6 +102,7 @@ def _masthead(folder: RunFolder, recipe: dict[str, Any], title: object, images: 
     phases = recipe.get("phase")
     phases = phases if isinstance(phases, list) else []
     total = sum(finite(phase.get("images")) or 0 for phase in phases if isinstance(phase, dict))
+    total *= _repainted(folder) or 1
     seconds = sum(seconds_of(session) or 0 for session in sessions)
     facts = [
         f"{images:,.0f} of {count(total, 'image')}" if images < total else count(images, "image"),
@@ -122,10 +123,11 @@ def _pictures(folder: RunFolder, sizes: Sizes) -> str:
     """The newest sheet, large, and the way to it: radio buttons choose a picture, so arrow keys step through them."""
     sheets = _chosen(_previews(folder.path / "samples", sizes))
     beside = _BESIDE if folder.info.get("takes") == "picture" else ""
+    single = _repainted(folder) == 1  # its sheet is the picture
     steps = []
     for label, caption, file in sheets:
         large = inline(file, *(_NEWEST if file == sheets[-1][-1] else _OLDER))
-        thumb = inline(file, *_THUMB, corner=True)
+        thumb = inline(file, *_THUMB, corner=not single)
         if large is not None and thumb is not None:
             figure = f"<figure>{_image(large, caption)}<figcaption>{caption}{beside}</figcaption></figure>"
             steps.append((figure, f"{_image(thumb, caption)}<span>{label}</span>"))
@@ -185,14 +187,22 @@ def _previews(samples: Path, sizes: Sizes) -> list[Sheet]:
     return [*sheets, ("at the end", "At the end", final)] if final.is_file() else sheets
 
 
-def _sizes(recipe: dict[str, Any]) -> Sizes:
+def _repainted(folder: RunFolder) -> int:
+    """How many pictures are repainted, or 0. Every step shows all of them; the lengths of a recipe are those of one."""
+    data = folder.info.get("data")
+    count = data.get("pictures") if isinstance(data, dict) and folder.info.get("takes") == "nothing" else 0
+    return count if isinstance(count, int) else 0
+
+
+def _sizes(recipe: dict[str, Any], repainted: int) -> Sizes:
     """Where pictures grow: up to how many images they have which size. Otherwise nothing."""
     phases = recipe.get("phase")
     found, images = [], 0.0
     for phase in phases if isinstance(phases, list) else []:
         if isinstance(phase, dict):
             batch = max(1.0, finite(phase.get("batch")) or 1)
-            images += math.ceil((finite(phase.get("images")) or 0) / batch) * batch  # a run shows whole batches
+            steps = math.ceil((finite(phase.get("images")) or 0) / batch)
+            images += steps * (repainted or batch)  # a run shows whole batches
             side = phase.get("resolution")
             found.append(
                 (

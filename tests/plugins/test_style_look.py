@@ -172,6 +172,19 @@ def test_every_tile_draws_alike_and_the_next_step_otherwise():
     assert drawn[0] != drawn[1]
 
 
+def test_pieces_have_the_draws_of_the_whole_and_leave_the_state_that_it_leaves():
+    batch, after = batch_of(32, 32), []
+    for pieces in (1, 2, 9):
+        loss = Draws()
+        look = Look(Layers(), Augmentation(), Losses({"draws": LossTerm(loss, needs=LOSSES["means"].needs)}))
+        look.begin(batch, pieces)
+        torch.manual_seed(5)
+        look.draw(batch)
+        look.at(batch.real)
+        after.append(float(torch.rand(())))
+    assert after == [after[0]] * 3
+
+
 def test_activations_of_contents_that_nobody_asks_for_are_dropped():
     look = Look(Layers(), Augmentation(), Losses(LOSSES))
     batch = batch_of(32, 32)

@@ -274,6 +274,11 @@ def test_a_dry_run_tells_what_each_size_needs(tmp_path, monkeypatch):
     assert not list(tmp_path.glob("**/pictures"))
 
 
+def test_what_a_run_needs_of_the_memory_is_told(tried, monkeypatch):
+    monkeypatch.setattr(trial, "there_bytes", lambda device: 16_000_000_000)
+    assert " of 16.0 GB memory and " in str(tried())
+
+
 def test_the_words_of_tiles():
     phase = PhaseNeed(Phase(1, Size(3072, 4096), 100, 1, pieces=16), 100, 1, 12.0, 13_000_000_000)
     assert str(phase) == (
