@@ -381,7 +381,7 @@ class Losses:
 
     def need(self, side: Side, field_name: str) -> bool:
         """Whether any loss that judges `side` reads this field of `Outputs`."""
-        return any(field_name in term.needs.get(side, ()) for term in self.terms.values())
+        return any(term.weight and field_name in term.needs.get(side, ()) for term in self.terms.values())
 
 
 class Update(Protocol):

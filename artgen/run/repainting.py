@@ -49,7 +49,7 @@ class Repainter:
         plugins: Those that it was checked with.
         painter: Optimises pictures.
         workshop: Prepares them.
-        progress: Progresss how far one of them is.
+        progress: Shows how far one of them is.
 
     Raises:
         RecipeError: The recipe does not repaint.

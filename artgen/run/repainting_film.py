@@ -92,7 +92,8 @@ def repaint_film(
 
 def holds_frames_together(recipe: Recipe) -> bool:
     """Whether a loss of a recipe looks at what moves."""
-    return any("motion" in needs for loss in recipe.losses for needs in loss.component.needs.values())
+    counting = [loss for loss in recipe.losses if loss.options.weight]
+    return any("motion" in needs for loss in counting for needs in loss.component.needs.values())
 
 
 def working_folder(task: Task, note: str) -> Path:
@@ -199,7 +200,7 @@ class _Stretch:
         """What was told of it, last of all, if it is done."""
         try:
             return _Told(**json.loads(files.read(self.folder / f"{self.frames[0]:06}.json", _MOST_BYTES)))
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError, TypeError, RecursionError):  # not there, or damaged: do it again
             return None
 
     def _keep(self, name: str, content: bytes) -> None:

@@ -86,7 +86,7 @@ class RunUpkeep:
         self.folder.record({"images": clock.images, "steps": clock.steps, "phase": clock.phase} | figures)
         self.show(clock, figures)
         self.tell("artgen_step_shown", scalars={"images": clock.images, "steps": clock.steps} | figures)
-        if refused > REFUSALS_BORNE:
+        if refused > REFUSALS_BORNE or refused == clock.steps > 0:
             if self.fault is not None:
                 _log.error("%s", self.fault)
             culprits = [name for name, value in figures.items() if not math.isfinite(value)]

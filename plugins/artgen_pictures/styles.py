@@ -84,6 +84,12 @@ def _read(style: StyleOptions, longer_px: int, size: tuple[int, int]) -> tuple[S
     part = _mask(style.part, picture.shape[:2], "the style") if style.part else None
     if alpha is not None:  # what is transparent is no part of a style
         part = alpha if part is None else np.minimum(part, alpha)
+    if part is not None and not part.any():
+        raise DataError(
+            "nothing of this style is left: it is transparent where it is meant",
+            place=_name(style),
+            remedy="Give it a background, or another `part`.",
+        )
     return StylePicture(picture, style.weight, where, part), share > 1
 
 

@@ -29,9 +29,9 @@ class CanvasTrainerOptions(Options):
     betas: tuple[float, float] = (0.9, 0.99)
     """Adam's shares of the old gradient and the old squared gradient."""
     last_rate_share: float = Field(1.0, ge=0, le=1)
-    """At the end of each phase the rate is this share of what it was; it falls by half a cosine."""
+    """Of Adam: at the end of each phase the rate is this share of what it was; it falls by half a cosine."""
     warm_start: bool = True
-    """At a new size go on with Adam's moments of the last one, enlarged."""
+    """Of Adam: at a new size go on with the moments of the last one, enlarged."""
     history: int = Field(10, ge=1, le=100)
     """Of L-BFGS: how many steps back it remembers. Each takes as much memory as the pictures."""
 

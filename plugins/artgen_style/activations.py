@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from artgen import RecipeError
-from artgen.training import Measured, Outputs
+from artgen.training import Features, Measured, Outputs
 from artgen_style import LayerOptions
 
 Gathered = tuple[Tensor, ...]
@@ -31,7 +31,7 @@ class Layers:
         self.options, self.recommended = options, recommended
 
     def names(self, outputs: Outputs) -> tuple[str, ...]:
-        """Their names.
+        """Their names, shallow to deep.
 
         Raises:
             RecipeError: The feature network has no such layer, or there is not one weight for each.
@@ -48,13 +48,37 @@ class Layers:
         if weights and len(weights) != len(names):
             cause = f"there are {len(weights)} weights for the {len(names)} layers {', '.join(names)}"
             raise RecipeError(cause, place="layer_weights", remedy="Give one for each.")
-        return names
+        return tuple(sorted(names, key=known.index))
 
-    def total(self, values: Sequence[Tensor]) -> Tensor:
+    def there(self, outputs: Outputs) -> list[str]:
+        """Those that these pictures have: small ones may lack the deepest.
+
+        Raises:
+            RecipeError: They have none, or none that counts.
+        """
+        assert outputs.made_features is not None
+        names = self.names(outputs)
+        there = [name for name in names if name in outputs.made_features]
+        if not sum(self.weights(outputs.features)[: len(there)]):
+            raise RecipeError(
+                f"small pictures have none of the layers {', '.join(names)} that count",
+                place="layers",
+                remedy="Begin with larger ones ([[phase]] from, resolution), or choose finer layers.",
+            )
+        return there
+
+    def weights(self, features: Features | None) -> tuple[float, ...]:
+        """How much each layer counts, shallow to deep."""
+        assert features is not None
+        names = self.options.layers or getattr(features, self.recommended)
+        weights = self.options.layer_weights or (1.0,) * len(names)
+        in_order = sorted(zip(names, weights, strict=True), key=lambda layer: features.layers.index(layer[0]))
+        return tuple(weight for _, weight in in_order)
+
+    def total(self, values: Sequence[Tensor], features: Features | None) -> Tensor:
         """The scalar of the values (N,) of each layer: each times its share, all pictures added up."""
-        weights = self.options.layer_weights or (1.0,) * len(values)
-        counted = sum(weights[: len(values)]) or 1.0
-        parts = [value.sum() * (weight / counted) for value, weight in zip(values, weights, strict=False)]
+        weights = self.weights(features)[: len(values)]
+        parts = [value.sum() * (weight / sum(weights)) for value, weight in zip(values, weights, strict=True)]
         return torch.stack(parts).sum()
 
 
@@ -89,8 +113,7 @@ class StyleLoss:
         return tuple(
             tuple(
                 tensor
-                for name in self.layers.names(outputs)
-                if name in made
+                for name in self.layers.there(outputs)
                 for tensor in self.gather(
                     made[name], None if region is None else region[name], None if place is None else place[name]
                 )
@@ -106,7 +129,7 @@ class StyleLoss:
             made = self._by_layer(outputs.measured[self][wanted.region], outputs.regions[wanted.region] is not None)
             style = self._by_layer(wanted.measured[self], wanted.part is not None)
             distances = [self.distance(*pair) for pair in zip(made, style, strict=False)]
-            total = total + wanted.weight * self.layers.total(distances)
+            total = total + wanted.weight * self.layers.total(distances, outputs.features)
         return total
 
     def _by_layer(self, measured: Gathered, shared: bool) -> list[Gathered]:

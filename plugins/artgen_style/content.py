@@ -25,7 +25,7 @@ class Content:
         assert made is not None
         if source is None:  # a picture of a style, which has no content to keep
             return ((),) * len(outputs.regions)
-        names = [name for name in self.layers.names(outputs) if name in made]
+        names = self.layers.there(outputs)
         squares = [(full(made[name]) - full(source[name])).square().sum(dim=(1, 2, 3)) for name in names]
         if self.relative:
             sizes = [full(source[name]).square().sum(dim=(1, 2, 3)) for name in names]
@@ -37,4 +37,5 @@ class Content:
         assert outputs.measured is not None
         found = outputs.measured[self][0]
         squares, sizes = found[: len(found) // 2], found[len(found) // 2 :]
-        return self.layers.total([s / size.clamp(min=1e-6) for s, size in zip(squares, sizes, strict=True)])
+        distances = [s / size.clamp(min=1e-6) for s, size in zip(squares, sizes, strict=True)]
+        return self.layers.total(distances, outputs.features)

@@ -14,6 +14,7 @@ from torch.nn.functional import pad
 from artgen import RecipeError
 from artgen.training import Features, Measured, Outputs
 from artgen_style import CovarianceOptions
+from artgen_style.activations import Layers
 
 SMALLEST_VARIANCE = 1e-6
 """Added to that of each map in the style: a map that is still there, stays still."""
@@ -51,18 +52,17 @@ class Covariance:
     """
 
     def __init__(self, options: CovarianceOptions) -> None:
-        self.options = options
+        self.options, self.layers = options, Layers(options, "style_layers")
 
     def measure(self, outputs: Outputs) -> Measured:
         """The `Moments` of all layers, one after the other, for each region.
 
         Raises:
-            RecipeError: `layers` names one that the features lack, `layer_weights` are not as many as the layers, or
-                the features do not tell the strides that `across_maps` needs.
+            RecipeError: As for `Layers`; or the features do not tell the strides that `across_maps` needs.
         """
         assert outputs.made_features is not None  # the core compared `needs` with `gives` when the run was built
         assert outputs.features is not None
-        layers = [name for name in self._layers(outputs.features) if name in outputs.made_features]
+        layers = self.layers.there(outputs)
         finer = self._finer(outputs.features, layers)
         measured = []
         for region in outputs.regions:
@@ -75,31 +75,14 @@ class Covariance:
 
     def generator(self, outputs: Outputs) -> Tensor:
         assert outputs.measured is not None
-        assert outputs.features is not None
         assert outputs.styles is not None
-        weights = self.options.layer_weights or (1.0,) * len(self._layers(outputs.features))
+        weights = self.layers.weights(outputs.features)
         distances = [
             wanted.weight * distance(_by_layer(outputs.measured[self][wanted.region]),
                                      _by_layer(wanted.measured[self]), weights)
             for wanted in outputs.styles
         ]  # fmt: skip
         return torch.stack(distances).sum()
-
-    def _layers(self, features: Features) -> tuple[str, ...]:
-        layers = self.options.layers or features.style_layers
-        if unknown := sorted({*layers} - {*features.layers}):
-            raise RecipeError(
-                f"the features have no layer {', '.join(unknown)}",
-                place="losses.covariance.layers",
-                remedy=f"They have {', '.join(features.layers) or 'none that has a name'}.",
-            )
-        if self.options.layer_weights and len(self.options.layer_weights) != len(layers):
-            raise RecipeError(
-                f"there are {len(self.options.layer_weights)} factors for the layers {', '.join(layers)}",
-                place="losses.covariance.layer_weights",
-                remedy="Give one for each of the layers.",
-            )
-        return layers
 
     def _finer(self, features: Features, layers: list[str]) -> dict[str, str]:
         """Layer -> the one before it, where that has half its stride."""

@@ -55,7 +55,8 @@ class Look:
     def __init__(self, features: Features | None, augment: Augmentation, losses: Losses) -> None:
         self.features, self.losses = features, losses
         self.augment = None if type(augment) is Augmentation else augment
-        terms = [term for term in losses.terms.values() if "made_features" in term.needs.get("generator", ())]
+        counting = [term for term in losses.terms.values() if term.weight]
+        terms = [term for term in counting if "made_features" in term.needs.get("generator", ())]
         self.needed = bool(terms)
         self.compares_contents = losses.need("generator", "source_features")
         strides_known = features is not None and bool(features.strides)
@@ -74,7 +75,7 @@ class Look:
         masks: list[Tensor | None] = []
         places = []
         for style in batch.styles:
-            index = next((i for i, mask in enumerate(masks) if mask is style.where), len(masks))
+            index = next((i for i, mask in enumerate(masks) if _are_one(mask, style.where)), len(masks))
             if index == len(masks):
                 masks.append(style.where)
             places.append(index)
@@ -271,6 +272,11 @@ class _Noted(dict[str, Tensor]):
     def __getitem__(self, layer: str) -> Tensor:
         self.read.add(layer)
         return super().__getitem__(layer)
+
+
+def _are_one(mask: Tensor | None, other: Tensor | None) -> bool:
+    """Whether two masks mean one region."""
+    return mask is other or (mask is not None and other is not None and torch.equal(mask, other))
 
 
 def pieces_of(shape: Sequence[int], count: int, multiple: int) -> Iterator[Piece]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from artgen import DataError
 from artgen.nn.pixels import blur
 from artgen.training import Outputs
 from artgen_style import PatchesOptions
@@ -39,6 +40,13 @@ class Patches:
     def _octaves(self, pictures: Tensor, share: Tensor | None) -> list[tuple[Tensor, Tensor]]:
         """A Gaussian pyramid of pictures (N, 3, h, w) and of how much of each pixel counts, (1 or N, 1, h, w)."""
         octave = pictures.to(torch.promote_types(pictures.dtype, torch.float32))
+        if min(octave.shape[2:]) < SIDE_PX:
+            height, width = octave.shape[2:]
+            raise DataError(
+                f"pictures of {width}x{height} px have no patch of {SIDE_PX} px",
+                place="losses.patches",
+                remedy="Begin with larger ones ([[phase]] from, resolution), or raise `style_scale`.",
+            )
         share = octave.new_ones(1, 1, *octave.shape[2:]) if share is None else share.to(octave.dtype)
         octaves = [(octave, share)]
         while len(octaves) < self.options.octaves and min(octave.shape[2:]) >= 2 * SMALLEST_PX:
