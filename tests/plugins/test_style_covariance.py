@@ -205,7 +205,7 @@ def test_layers_that_are_not_there_and_factors_without_a_layer_are_refused():
     with pytest.raises(RecipeError, match="no layer deep") as caught:
         loss(layers=("fine", "deep")).measure(laid(activations()))
     assert "fine, middle, coarse" in caught.value.remedy
-    with pytest.raises(RecipeError, match="2 factors for the layers fine, middle, coarse"):
+    with pytest.raises(RecipeError, match="2 weights for the 3 layers fine, middle, coarse"):
         loss(layer_weights=(1, 2)).measure(laid(activations()))
     with pytest.raises(ValidationError, match="1 layers and 2 layer_weights"):
         CovarianceOptions(layers=("fine",), layer_weights=(1, 2))
