@@ -34,6 +34,8 @@ class Canvas(Generator):
             first = _style_noise(batch)
         else:
             first = 0.25 * torch.randn_like(contents[:1]).expand_as(contents)  # Gatys et al. begin with white noise
+        if is_grey(batch):
+            first = greyed(first)
         self.pixels = nn.Parameter(first.clamp(-1, 1).contiguous())
 
     def begin(self, size: Size) -> None:
@@ -54,6 +56,19 @@ class Canvas(Generator):
 def enlarged(pictures: Tensor, size: Size) -> Tensor:
     """Pictures (T, 3, h, w) at another size, (T, 3, *size), smooth."""
     return interpolate(pictures, size=tuple(size), mode="bicubic", antialias=True)
+
+
+def is_grey(batch: Batch) -> bool:
+    """Whether contents and styles are grey. Then only lightness is painted: losses compare colours relative to those of
+    the style, so that where this has none, nothing else would count.
+    """
+    pictures = [batch.real, *(style.picture for style in batch.styles)]
+    return all(bool((picture - picture[:, :1]).abs().max() < 1 / 255) for picture in pictures)
+
+
+def greyed(pictures: Tensor) -> Tensor:
+    """Pictures (N, 3, H, W) whose three colours are their mean."""
+    return pictures.mean(dim=1, keepdim=True).expand_as(pictures)
 
 
 def _style_noise(batch: Batch) -> Tensor:

@@ -20,7 +20,7 @@ from torch.nn.functional import interpolate
 from artgen import RecipeError
 from artgen.training import Batch, Clock, Film, Motion, Parts, Phase, Size
 from artgen_style import CanvasTrainerOptions
-from artgen_style.canvas import Canvas, enlarged
+from artgen_style.canvas import Canvas, enlarged, greyed, is_grey
 from artgen_style.flow import motion_between, warp
 from artgen_style.look import Look
 
@@ -80,7 +80,7 @@ class CanvasTrainer:
         terms: dict[str, Tensor] = {}
 
         def loss() -> Tensor:
-            x = self.canvas(None)
+            x = greyed(self.canvas(None)) if self.grey else self.canvas(None)
             judged = replace(self.look.at(x), styles=self.wanted, motion=self._motion(x))
             total, values = self.losses("generator", judged, clock.steps)
             terms.update(terms or values)  # of a line search those that it began with
@@ -109,7 +109,7 @@ class CanvasTrainer:
     @torch.no_grad()
     def _meet(self, batch: Batch, phase: Phase) -> None:
         """Measure the styles, and follow what moves from frame to frame: once a phase."""
-        self.seen = batch
+        self.seen, self.grey = batch, is_grey(batch)
         with _drawing(self.seed, batch.real.device):
             self.wanted = self.look.begin(batch, phase.pieces)
         self.flow: tuple[Tensor, Tensor] | None = None

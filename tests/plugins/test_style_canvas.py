@@ -288,6 +288,21 @@ def test_the_rate_falls_by_half_a_cosine_within_each_phase(job):
     assert wanted[-1] < 0.02
 
 
+@ADAM_AND_LBFGS
+@pytest.mark.parametrize("start", ["content", "noise"])
+def test_where_all_is_grey_only_lightness_is_painted(job, overrides, start):
+    """Each colour is compared relative to the style's: of a grey style's, which has none, nothing else would count."""
+    grey = ('data.pictures.colours="luminance"', f'generator.canvas.start="{start}"', "losses.patches.weight=0")
+    there = job(*overrides, *grey, "phase=[{images=12, batch=1}]")
+    there.begin(there.phases[0])
+    before = pixels(there)
+    _, told = steps(there, 12)
+    after = pixels(there)
+    torch.testing.assert_close(after, after[:, :1].expand_as(after), atol=1e-5, rtol=0)
+    assert (after - before).abs().mean() > 0.05
+    assert float(told[-1]["generator/covariance"]) < 0.7 * float(told[0]["generator/covariance"])
+
+
 # What it keeps at a change of size
 
 
