@@ -5,7 +5,8 @@ BT.601 and tags nothing, and players take HD for BT.709. Here `yuv420` converts 
 says so. Its transfer is tagged BT.709 too, and not sRGB: players that manage colours would change the tones.
 
 The same frames give the same bytes on every machine that has the same encoder: the conversion is made of single
-additions and multiplications, and x264, whose output depends on its number of threads, has one.
+additions and multiplications; x264, whose output depends on its number of threads, has one, and leaves out what is not
+exact (mbtree).
 """
 
 from __future__ import annotations
@@ -218,8 +219,10 @@ def _set_up(
     context.pix_fmt = "yuv420p"
     context.time_base, context.framerate = 1 / frames_per_second, frames_per_second
     context.thread_count = 1
-    # MPEG-4 has a quantiser from 1 to 31 in place of the rate factor: FFmpeg's unit of it is 118.
-    quality = {"crf": str(crf)} if encoder == "libx264" else {"global_quality": str(118 * max(1, crf // 6))}
+    if encoder == "libx264":  # without mbtree, whose AVX-512 code gives other bytes now and then (x264, core 165)
+        quality = {"crf": str(crf), "mbtree": "0"}
+    else:  # MPEG-4 has a quantiser from 1 to 31 in place of the rate factor: FFmpeg's unit of it is 118
+        quality = {"global_quality": str(118 * max(1, crf // 6))}
     context.options = _TAGS | quality
     context.qscale = "global_quality" in quality
 

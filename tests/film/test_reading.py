@@ -175,6 +175,17 @@ def test_what_is_no_film_says_why(tmp_path):
         refused(tmp_path / "pipe.mp4", "not a file")
 
 
+def test_the_first_bytes_tell_a_film(tmp_path):
+    mp4, heic = b"\0\0\0\x18ftypisom\0\0\0\0", b"\0\0\0\x18ftypheic\0\0\0\0"
+    assert reading.format_of(mp4) == "mov"
+    assert reading.format_of(b"\x1aE\xdf\xa3" + bytes(12)) == "matroska"
+    assert reading.format_of(b"RIFF\0\0\0\0AVI LIST") == "avi"
+    for other in (heic, heic.replace(b"heic", b"avif"), b"RIFF\0\0\0\0WEBPVP8 ", b"\x89PNG\r\n\x1a\n", b"text", b""):
+        assert reading.format_of(other) is None
+    write(tmp_path / "film.mkv", patches(2))
+    assert reading.format_of((tmp_path / "film.mkv").read_bytes()[:16]) == "matroska"
+
+
 def test_a_film_without_pictures_and_one_of_a_rare_codec_are_refused(tmp_path):
     with av.open(str(tmp_path / "sound.mkv"), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000)
