@@ -35,6 +35,7 @@ from artgen.run.tasks import Task, digest_of, is_made, write_picture
 
 PIXELS_AT_ONCE = 1 << 20
 """Pictures are repainted together up to so many pixels."""
+_REPAINTED, _STRETCH = {"content", "style"}, {"first_frame", "frames"}  # options of data sets, see `Repainter`
 
 
 class Repainter:
@@ -162,7 +163,7 @@ class Repainter:
 
 def repaints(recipe: Recipe) -> bool:
     """Whether the data of a recipe is something to repaint."""
-    return {"content", "style"} <= type(recipe.data.options).model_fields.keys()
+    return type(recipe.data.options).model_fields.keys() >= _REPAINTED
 
 
 def _for_pictures(recipe: Recipe, plugins: Plugins) -> Recipe:
@@ -170,7 +171,7 @@ def _for_pictures(recipe: Recipe, plugins: Plugins) -> Recipe:
 
 
 def _for_films(recipe: Recipe, plugins: Plugins) -> Recipe:
-    is_of_films = {"first_frame", "frames"} <= type(recipe.data.options).model_fields.keys()
+    is_of_films = type(recipe.data.options).model_fields.keys() >= _STRETCH
     return recipe if is_of_films else _with_data_set("film", recipe, plugins)
 
 
