@@ -69,6 +69,7 @@ def artgen(debug: bool) -> None:
     artgen run rembrandt                 train the main recipe on this machine
     artgen run rembrandt --data DIR      the same on your own pictures
     artgen sample runs/rembrandt         make pictures with what was trained
+    artgen translate starry-night PHOTO --style PAINTING --out DIR      repaint yours in the hand of another
     """
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
 

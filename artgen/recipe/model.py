@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
@@ -259,11 +259,6 @@ class Recipe:
         tables = {key: value for key, value in self.tables().items() if key not in _BESIDE_TRAINING}
         tables["run"] = {key: value for key, value in tables["run"].items() if key not in _UPKEEP}
         return hashlib.blake2b(json.dumps(tables).encode(), digest_size=16).hexdigest()
-
-    def with_data(self, **values: Any) -> Recipe:
-        """The same recipe with other values in the table of its data."""
-        options = self.data.options
-        return replace(self, data=replace(self.data, options=type(options).model_validate(dict(options) | values)))
 
     def chosen(self) -> dict[str, Sequence[Chosen[Options]]]:
         """Section -> the components that it chooses; only sections that choose some."""

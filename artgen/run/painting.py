@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,6 +25,12 @@ from artgen.training import Clock
 def images_of(recipe: Recipe) -> int:
     """How many steps one picture takes."""
     return sum(phase.images // phase.batch for phase in recipe.phases)
+
+
+def with_data(recipe: Recipe, **values: Any) -> Recipe:
+    """The same recipe with other values in the table of its data."""
+    options = recipe.data.options
+    return replace(recipe, data=replace(recipe.data, options=type(options).model_validate(dict(options) | values)))
 
 
 class Painted:

@@ -29,7 +29,7 @@ from artgen.plugins import Plugins
 from artgen.recipe import Chosen, Recipe
 from artgen.run.build import prepare_data
 from artgen.run.finishing import arrays, finished
-from artgen.run.painting import Painter, images_of
+from artgen.run.painting import Painter, images_of, with_data
 from artgen.run.repainting_film import refuse_other_figures, repaint_film, working_folder
 from artgen.run.tasks import Task, digest_of, is_made, write_picture
 
@@ -148,13 +148,13 @@ class Repainter:
         """The recipe with the content and the style of a task, and a data set that reads such."""
         recipe = _for_films(self.recipe, self.plugins) if task.is_film else _for_pictures(self.recipe, self.plugins)
         style = {} if task.style is None else {"style": str(task.style)}
-        return recipe.with_data(content=str(task.input), **style)
+        return with_data(recipe, content=str(task.input), **style)
 
     def _note(self, task: Task) -> str:
         """What an output is kept with: a digest of all that it follows from."""
         # Content and style by what is in them: where they lie, and what they are called, changes nothing.
         named = {"content": "content"} | ({} if task.style is None else {"style": "style"})
-        recipe = self._recipe_for(task).with_data(**named)
+        recipe = with_data(self._recipe_for(task), **named)
         told = [recipe.fingerprint, recipe.run.pictures, self.painter.precision, self.painter.device.type]
         told += [self._digest(path) for path in (task.input, task.style) if path is not None]
         told += [self._digest(path) for path in _files_in(recipe.data.table())]
@@ -167,12 +167,14 @@ def repaints(recipe: Recipe) -> bool:
 
 
 def _for_pictures(recipe: Recipe, plugins: Plugins) -> Recipe:
-    return _with_data_set("pictures", recipe, plugins) if "frames" in type(recipe.data.options).model_fields else recipe
+    moves = "frames" in type(recipe.data.options).model_fields
+    return _with_data_set("pictures", recipe, plugins) if moves else recipe
 
 
 def _for_films(recipe: Recipe, plugins: Plugins) -> Recipe:
-    is_of_films = type(recipe.data.options).model_fields.keys() >= _STRETCH
-    return recipe if is_of_films else _with_data_set("film", recipe, plugins)
+    return (
+        recipe if type(recipe.data.options).model_fields.keys() >= _STRETCH else _with_data_set("film", recipe, plugins)
+    )
 
 
 def _with_data_set(name: str, recipe: Recipe, plugins: Plugins) -> Recipe:

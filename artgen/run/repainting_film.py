@@ -31,7 +31,7 @@ from artgen.film import FilmInfo, FilmWriter, probe
 from artgen.recipe import Recipe
 from artgen.run.build import prepare_data
 from artgen.run.finishing import finished, on_paper
-from artgen.run.painting import Painter, images_of
+from artgen.run.painting import Painter, images_of, with_data
 from artgen.run.tasks import Task, other_is_there
 
 FILM_PIXELS_AT_ONCE = 1 << 23
@@ -80,7 +80,7 @@ def repaint_film(
         for stretch in stretches:
             one = _Stretch(folder, stretch, frames)
             if one.told is None:
-                wanted = recipe.with_data(first_frame=first_frame + stretch.start, frames=len(stretch))
+                wanted = with_data(recipe, first_frame=first_frame + stretch.start, frames=len(stretch))
                 one.repaint(wanted, prepare_data(wanted, workshop), painter, task.input, advance)
             else:
                 advance(len(stretch) * images_of(recipe))

@@ -189,14 +189,14 @@ class _Trial:
         )
 
     def _tried(self, phase: Phase, images: int) -> PhaseNeed:
+        batch, there = max(1, phase.batch // phase.pieces), there_bytes(self.device)
+        least = least_bytes(self.recipe, phase, self.largest, batch)
+        require(least, there, self.recipe.name)  # before anything is allocated
         if self.job is None:
             self.job = build(self.recipe, self.dataset, self.device, self.precision, compiled=self.compiled)
         self.splits = self.job.splits_pictures
         if self.splits:
             return self._tried_in_tiles(phase, images)
-        batch, there = phase.batch // phase.pieces, there_bytes(self.device)
-        least = least_bytes(self.recipe, phase, self.largest, batch)
-        require(least, there, self.recipe.name)
         in_danger = there is not None and least > max(_LARGE_BYTES, _SHARE_IN_DANGER * there)
         if in_danger and self.device.type == "cpu" and batch >= 4 and peak_bytes(self.device) is not None:
             assert there is not None

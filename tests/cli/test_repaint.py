@@ -600,6 +600,20 @@ def test_a_damaged_film_is_told_and_the_rest_is_done(repaint):
     assert "error: 2 of 4 files could not be translated" in done.err
 
 
+def test_a_run_that_was_killed_after_its_film_comes_to_its_end(artgen, studio):
+    film("walk.mp4", 3)
+    table = '[data.film]\ncontent = "walk.mp4"\nresolution = 32\n'
+    Path("film.toml").write_text('extends = "steady.toml"\n' + table)
+    straight = artgen("run", "film.toml", "--device", "cpu")
+    assert straight.code == 0
+    assert "runs/film/videos/film.mp4" in straight.out
+    before = Path("runs/film/videos/film.mp4").read_bytes()
+    Path("runs/film/figures.json").unlink()  # which is written last
+    again = artgen("run", "film.toml", "--device", "cpu")
+    assert (again.code, again.out) == (0, straight.out)
+    assert Path("runs/film/videos/film.mp4").read_bytes() == before
+
+
 def test_frames_that_are_held_together_flicker_less(repaint):
     """Begun with noise, each frame would have strokes of its own."""
     film("walk.mp4", 8)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
 import signal
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -16,6 +18,7 @@ from PIL import Image
 
 from artgen.cli import main
 from artgen.data.images import LABEL_COLOURS
+from artgen.film import FilmWriter, note_in, probe, read_frames
 from tests.cli.conftest import content, paint, pixels, refused
 
 NETWORKS = """
@@ -212,6 +215,110 @@ def test_broken_pictures_are_named_and_the_rest_is_done(translate, here):
     assert set(content(here / "out")) == {"000.png", "002.png"}
 
 
+def film(name: str, frames: int, height: int = 50, width: int = 70) -> None:
+    """Colours that grow darker, frame by frame."""
+    with FilmWriter(name, (height, width), Fraction(30000, 1001)) as writer:
+        for frame in range(frames):
+            writer.add((blend(height, width) * (1 - frame / 2 / frames)).astype(np.uint8))
+
+
+def test_a_film_is_translated_frame_by_frame(translate, here):
+    film("clip.mp4", 7)
+    Image.fromarray(blend(40, 40)).save("photo.png")
+    done = translate("steady", "clip.mp4", "photo.png", "--json")
+    assert (done.code, done.err) == (0, "")
+    assert [row["output"] for row in json.loads(done.out)] == ["out/clip.mp4", "out/photo.png"]
+    assert set(content(here / "out")) == {"clip.mp4", "photo.png"}
+    about = probe("out/clip.mp4")
+    assert (about.frames, about.frames_per_second, about.height, about.width) == (7, Fraction(30000, 1001), 50, 70)
+    assert len(note_in("out/clip.mp4")) == 64
+    for index, (frame, made) in enumerate(zip(read_frames("clip.mp4"), read_frames("out/clip.mp4"), strict=True)):
+        name = f"frame-{index}.png"
+        Image.fromarray(frame).save(name)
+        assert translate("steady", name).code == 0
+        picture = pixels(f"out/{name}").astype(int)
+        assert np.abs(picture - made).mean() < 5  # but for what the film lost when it was compressed
+        assert np.abs(picture - frame).mean() > 10
+
+
+def test_a_film_is_never_made_twice_nor_over_another(translate, here, monkeypatch):
+    film("clip.mp4", 3)
+    assert translate("colours", "clip.mp4").code == 0
+    before = content(here / "out")
+    with monkeypatch.context() as patch:
+        patch.setattr("artgen.run.translating.FilmWriter", None)  # nothing is written
+        assert translate("colours", "clip.mp4").out == "out/clip.mp4\n"
+        refused(translate("colours", "clip.mp4", "--side", 16), 2, "out/clip.mp4", "--out")
+        refused(translate("steady", "clip.mp4"), 2, "out/clip.mp4")
+    assert content(here / "out") == before
+    shutil.copy("clip.mp4", "clip.mov")
+    refused(translate("colours", "clip.mp4", "clip.mov"), 2, "clip.mov", "out/clip.mp4")
+
+
+def test_one_frame_of_a_film_is_in_memory(translate, here, monkeypatch):
+    """A frame is written before the next one is read."""
+    from artgen.run import translating
+
+    read, told = translating.read_frames, []
+
+    def reading(path):
+        for frame in read(path):
+            told.append("read")
+            yield frame
+
+    class Writing(FilmWriter):
+        def add(self, frame):
+            told.append("written")
+            super().add(frame)
+
+    monkeypatch.setattr(translating, "read_frames", reading)
+    monkeypatch.setattr(translating, "FilmWriter", Writing)
+    film("clip.mp4", 4)
+    assert translate("colours", "clip.mp4").code == 0
+    assert told == ["read", "written"] * 4
+
+
+def test_an_interrupted_film_leaves_nothing(translate, here, monkeypatch):
+    from artgen.run import translating
+
+    def pressing(path):
+        yield blend(50, 70)
+        os.kill(os.getpid(), signal.SIGINT)
+        yield blend(50, 70)
+
+    film("clip.mp4", 2)
+    monkeypatch.setattr(translating, "read_frames", pressing)
+    done = translate("colours", "clip.mp4")
+    assert (done.code, done.out) == (130, "")
+    assert list((here / "out").iterdir()) == []
+
+
+def test_a_full_disk_ends_the_work_where_a_film_is_written(translate, here, monkeypatch):
+    """It is no fault of the film, which others might not have."""
+
+    def full(self, frame):
+        with self._disk_trouble():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    film("clip.mp4", 2)
+    monkeypatch.setattr(FilmWriter, "add", full)
+    refused(translate("colours", "clip.mp4"), 7, "out/clip.mp4", "No space left")
+
+
+def test_shards_make_what_one_machine_makes(translate, here):
+    paint(here / "in", 5, side=40)
+    assert translate("colours", "in").code == 0
+    whole = content(here / "out")
+    shutil.rmtree("out")
+    names = []
+    for index in (2, 1, 3):
+        done = translate("colours", "in", "--shard", f"{index}/3")
+        assert done.code == 0
+        names += done.out.split()
+    assert content(here / "out") == whole
+    assert len(names) == len(set(names)) == 5
+
+
 def test_an_interruption_keeps_what_is_done(translate, here, monkeypatch):
     from artgen.run import tasks
 
@@ -282,6 +389,16 @@ def test_a_run_that_takes_no_pictures_is_refused(artgen, here):
     artgen("run", "tiny.toml")
     refused(artgen("translate", "runs/tiny", "in", "--out", "out"), 2, "from latents", "`dense`", "artgen sample")
     assert not (here / "out").exists()
+
+
+def test_what_is_neither_picture_nor_film_is_told_as_what_it_is(translate, here):
+    (here / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(50))
+    (here / "empty.mp4").touch()
+    os.mkfifo("pipe")
+    done = translate("colours", "phone.heic", "empty.mp4", "pipe")
+    assert (done.code, done.out) == (3, "")
+    for words in ("phone.heic: HEIC or AVIF: convert it", "empty.mp4: an empty file", "pipe: not a file"):
+        assert words in done.err
 
 
 def test_wrong_inputs_are_refused(translate, here):
