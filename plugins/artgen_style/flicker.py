@@ -34,7 +34,7 @@ class Flicker:
         Raises:
             DataError: There are fewer than two frames, or the contents have another size.
         """
-        if len(fake) == 1 == len(source):  # a still does not flicker
+        if len(fake) == 1 and fake.shape == source.shape:  # a still does not flicker
             return Measured({"flicker": 0.0, "flicker_content": 0.0, "trusted_share": 0.0})
         if len(fake) < 2 or fake.shape != source.shape:
             (count, _, height, width), (given, _, *size) = fake.shape, source.shape

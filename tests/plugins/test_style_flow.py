@@ -200,9 +200,10 @@ def test_where_nothing_is_trusted_nothing_flickers(monkeypatch):
     assert measured(cut, cut) == {"flicker": 0, "flicker_content": 0, "trusted_share": 0}
 
 
-def test_one_frame_is_no_film():
+def test_one_frame_does_not_flicker_and_contents_have_to_fit():
     frame = tensor(view())
+    assert set(measured(frame, frame).values()) == {0.0}
     with pytest.raises(DataError, match="1 made frame"):
-        measured(frame, frame)
+        measured(frame, frame[:, :, :48])
     with pytest.raises(DataError, match=r"96x96 px and 2 content.s. of 96x48 px"):
         measured(tensor(view(), view()), tensor(view(), view())[:, :, :48])
