@@ -8,12 +8,15 @@ import struct
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from artgen.cli.main import artgen
 from artgen.film import probe
 from artgen.recipe import DEVICES, bundled_recipes, load_recipe
 from artgen.run.repainting import repaints
+from artgen_squeezenet.network import SqueezeNet
 from tests.conftest import data_for
 
 RECIPES = sorted(bundled_recipes())
@@ -69,7 +72,7 @@ def here(tmp_path, monkeypatch, one_thread):
 
 def test_the_bundled_recipes_are_there():
     assert {"digits", "grown-portraits", "horses", "multiscale-portraits", "rembrandt"} <= set(LEARNING)
-    assert {"starry-night", "stylised-walk", "two-masters"} == set(REPAINTING)
+    assert {"gatys", "starry-night", "stylised-walk", "two-masters"} == set(REPAINTING)
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -159,6 +162,16 @@ def test_a_recipe_repaints_a_picture(name, way, pictures):
         assert picture.size == (32, 24)
         assert np.asarray(picture).std() > 10
     assert load_recipe(name).title in (pictures / "run" / "report.html").read_text()
+
+
+def test_the_algorithm_of_gatys_repaints_by_a_network_of_the_users(pictures):
+    torch.manual_seed(1)
+    save_file(SqueezeNet().state_dict(), pictures / "network.safetensors")
+    network = ["--set", 'features={squeezenet={weights="network.safetensors"}}', "--data", "photos/0.png"]
+    small = ["--set", "data.pictures.resolution=64", "--set", "phase=[{from=32, to=64, images=2, batch=1}]"]
+    artgen(["run", "gatys", *network, *small, "--out", "run", "--device", "cpu"], standalone_mode=False)
+    with Image.open(pictures / "run" / "pictures" / "0.png") as picture:
+        assert picture.size == (64, 48)
 
 
 @pytest.mark.parametrize("name", ["starry-night", "two-masters"])
