@@ -18,7 +18,7 @@ from artgen.run.build import Job, build, fitted
 from artgen.run.evaluate import Pairs, evaluate
 from artgen.run.loop import train
 from artgen.run.trial import measure
-from artgen.run.upkeep import REFUSALS_BORNE
+from artgen.run.upkeep import has_diverged
 from artgen.training import Clock
 
 
@@ -85,7 +85,7 @@ class Painter:
             job = build(recipe, dataset, self.device, self.precision, self._pieces[shape])
             steps = train(job, None, _Progress(advance), lambda: False).steps
         refused = int(job.update.refused)
-        if refused > REFUSALS_BORNE or refused == steps:
+        if has_diverged(refused, steps, at_end=True):
             raise DivergedError(
                 f"{refused} of {steps} updates had gradients that are not finite numbers",
                 place=title,

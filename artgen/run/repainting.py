@@ -172,9 +172,8 @@ def _for_pictures(recipe: Recipe, plugins: Plugins) -> Recipe:
 
 
 def _for_films(recipe: Recipe, plugins: Plugins) -> Recipe:
-    return (
-        recipe if type(recipe.data.options).model_fields.keys() >= _STRETCH else _with_data_set("film", recipe, plugins)
-    )
+    reads_films = type(recipe.data.options).model_fields.keys() >= _STRETCH
+    return recipe if reads_films else _with_data_set("film", recipe, plugins)
 
 
 def _with_data_set(name: str, recipe: Recipe, plugins: Plugins) -> Recipe:

@@ -30,8 +30,7 @@ Show = Callable[[Clock, dict[str, float]], None]
 """Brings a progress line up to date; scalars are on the host."""
 
 _RECORDS_A_RUN, _RECORD_IMAGES = 500, 10_000  # at least so many records, and at most so many images between two
-REFUSALS_BORNE = 20
-"""A run that refuses more updates has diverged."""
+_REFUSALS_BORNE = 20
 _TRIAL_PICTURES = 16
 _log = logging.getLogger(__name__)
 
@@ -86,7 +85,7 @@ class RunUpkeep:
         self.folder.record({"images": clock.images, "steps": clock.steps, "phase": clock.phase} | figures)
         self.show(clock, figures)
         self.tell("artgen_step_shown", scalars={"images": clock.images, "steps": clock.steps} | figures)
-        if refused > REFUSALS_BORNE or refused == clock.steps > 0:
+        if has_diverged(refused, clock.steps, at_end=clock.images >= self.job.total_images):
             if self.fault is not None:
                 _log.error("%s", self.fault)
             culprits = [name for name, value in figures.items() if not math.isfinite(value)]
@@ -193,6 +192,11 @@ class RunUpkeep:
         path = checkpoint.save(self.folder.checkpoints, state.parts, info)
         checkpoint.prune(self.folder.checkpoints)
         return path
+
+
+def has_diverged(refused: float, steps: int, *, at_end: bool) -> bool:
+    """Whether more updates were refused than a healthy run has; or, at its end, that of every step."""
+    return refused > _REFUSALS_BORNE or (at_end and refused == steps > 0)
 
 
 def kept_pictures(folder: RunFolder) -> list[Path]:

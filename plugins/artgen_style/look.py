@@ -107,11 +107,10 @@ class Look:
         )  # fmt: skip
         if not self.needed:
             return outputs
-        seen, source = self._augmented(x), self.source
-        if self.augment is not None:
-            source = self._augmented(source)
+        seen, source = self._augmented(x), self._augmented(self.source)
         if self.pieces > 1:
-            return replace(outputs, measured=self._measured_in_pieces(seen, source))
+            compared = source if self.compares_contents else None
+            return replace(outputs, measured=self._in_pieces(seen, compared, self.regions))
         outputs = replace(outputs, made_features=self._activations(seen), source_features=self._of_source(source))
         outputs = replace(outputs, measured=self.losses.measure(outputs))
         if isinstance(self.source_features, _Noted):  # a network has many layers; few are of use again
@@ -126,20 +125,17 @@ class Look:
         measured: dict[object, Measured] = {}
         if self.needed:
             regions = (self._region(style.part, style.picture),)
-            measured = self._measured(style.picture, None, regions)
+            measured = self._measured(style.picture, regions)
         shares = {loss: regions[0] for loss, regions in measured.items()}
         return Wanted(style.weight / sum(weights) * area, place, shares, style.picture, style.part)
 
-    def _measured(self, pictures: Tensor, source: Tensor | None, regions: tuple[Region, ...]) -> dict[object, Measured]:
-        """What losses measure in pictures (N, 3, H, W), at once or in pieces."""
+    def _measured(self, pictures: Tensor, regions: tuple[Region, ...]) -> dict[object, Measured]:
+        """What losses measure in pictures (N, 3, H, W) that have no source, at once or in pieces."""
         if self.pieces == 1:
             return self.losses.measure(
                 Outputs(made_features=self._activations(pictures), regions=regions, features=self.features)
             )
-        return self._in_pieces(pictures, source, regions)
-
-    def _measured_in_pieces(self, seen: Tensor, source: Tensor) -> dict[object, Measured]:
-        return self._in_pieces(seen, source if self.compares_contents else None, self.regions)
+        return self._in_pieces(pictures, None, regions)
 
     def _in_pieces(
         self, pictures: Tensor, source: Tensor | None, regions: tuple[Region, ...]
