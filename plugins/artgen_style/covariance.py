@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -114,7 +114,8 @@ def moments(maps: Tensor, finer: Tensor | None, share: Tensor | None) -> Moments
     t = f.new_ones(1, 1, height * width) if share is None else share.to(f.dtype).flatten(2)
     tp = p if share is None else t * p
     with torch.autocast(f.device.type, enabled=False):
-        products: Tensor = Products.apply(f, None if share is None else t)  # type: ignore[no-untyped-call]
+        product: Callable[[Tensor, Tensor | None], Tensor] = Products.apply  # its types differ from torch to torch
+        products = product(f, None if share is None else t)
         across = summed(tp, f[:, : p.shape[1]])
     dtype = products.dtype
     sums = (f if share is None else t * f).sum(dim=2, dtype=dtype)
