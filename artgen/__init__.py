@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         StoppedError,
     )
     from artgen.hookspecs import API_VERSION, hookimpl
+    from artgen.videos import VideoOptions
 
 __version__ = "0.1.0"
 
@@ -40,6 +41,7 @@ __all__ = [
     "RecipeError",
     "ResourceError",
     "StoppedError",
+    "VideoOptions",
     "__version__",
     "field_help",
     "hookimpl",
@@ -49,7 +51,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used: `artgen --help` needs none of them, and pydantic takes a while."""
     if name in __all__:
-        for module in ("components", "errors", "hookspecs"):
+        for module in ("components", "errors", "hookspecs", "videos"):
             found = vars(importlib.import_module(f"artgen.{module}")).get(name)
             if found is not None:
                 globals()[name] = found

@@ -19,9 +19,16 @@ from artgen.isolation import asked_to_stop, cause_of, restored
 
 _log = logging.getLogger(__name__)
 
-Kind = Literal["data", "source", "augment", "generator", "critic", "features", "loss", "trainer", "metric"]
+Kind = Literal[
+    "data", "source", "augment", "generator", "critic", "features", "loss", "trainer", "metric", "path", "executor"
+]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Side = Literal["generator", "critic"]
+
+
+def naming_key(kind: Kind) -> str:
+    """The key by which a table with a label of its own names its component: `use`; a film names its `path`."""
+    return "path" if kind == "path" else "use"
 
 
 def _from_its_folder(path: str, info: ValidationInfo) -> str:

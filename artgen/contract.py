@@ -9,9 +9,10 @@ from difflib import get_close_matches
 from typing import Any, get_args
 
 import artgen
-from artgen.components import Component, DataOptions, Kind, LossOptions, Options, Side
+from artgen.components import Component, DataOptions, Kind, LossOptions, Options, Side, naming_key
 from artgen.errors import PluginError
 from artgen.hookspecs import API_VERSION, MARKED, OLDEST_API_VERSION, OPTIONAL, Events, Registration
+from artgen.videos import VideoOptions
 
 HOOK_KINDS: dict[str, Kind] = {
     "artgen_generators": "generator",
@@ -23,6 +24,8 @@ HOOK_KINDS: dict[str, Kind] = {
     "artgen_sources": "source",
     "artgen_features": "features",
     "artgen_metrics": "metric",
+    "artgen_paths": "path",
+    "artgen_executors": "executor",
 }
 """What each registration hook hands over."""
 
@@ -30,7 +33,7 @@ EVENTS = tuple(name for name in vars(Events) if name.startswith("artgen_"))
 """The hooks that observe a run."""
 
 _HOOKS = (*HOOK_KINDS, *EVENTS)
-_OPTIONS: dict[Kind, type[Options]] = {"loss": LossOptions, "data": DataOptions}
+_OPTIONS: dict[Kind, type[Options]] = {"loss": LossOptions, "data": DataOptions, "path": VideoOptions}
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _FACTORY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
@@ -134,8 +137,8 @@ def _fault(component: Mapping[str, Any], kind: Kind) -> str:
         return f"its options {options!r} do not derive from artgen.{base.__name__}"
     if any(options.model_config.get(key) != value for key, value in Options.model_config.items()):
         return f"{options.__name__} changes the model_config of artgen.Options"
-    if "use" in options.model_fields:
-        return f"{options.__name__} has a field 'use', a key that every table in a recipe keeps for itself"
+    if naming_key(kind) in options.model_fields:
+        return f"{options.__name__} has a field '{naming_key(kind)}', a key that every such table keeps for itself"
     if not _matches(_FACTORY, component["factory"]):
         return f"the factory {component['factory']!r} is not of the form 'package.module:attribute'"
     if partner is not None and (kind != "generator" or not _matches(_NAME, partner)):

@@ -119,6 +119,19 @@ class Registration:
         """Figures of quality. `factory(options) -> artgen.metrics.Metric`."""
         raise NotImplementedError
 
+    @hookspec
+    def artgen_paths(self) -> list[Component]:
+        """Walks through a latent space. `factory(options) -> artgen.walk.Path`.
+
+        Options derive from `artgen.VideoOptions`: a table `[videos.NAME]` names the path by its key `path`.
+        """
+        raise NotImplementedError
+
+    @hookspec
+    def artgen_executors(self) -> list[Component]:
+        """Who renders the pieces of films. `factory(options) -> artgen.walk.Executor`."""
+        raise NotImplementedError
+
 
 class Events:
     """What happens in a run. Called on the first process only; what a hook returns is ignored.

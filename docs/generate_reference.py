@@ -36,6 +36,8 @@ _HEADINGS: dict[Kind, tuple[str, str]] = {
     "loss": ("Losses", "Any number, added up: `[losses.NAME]`."),
     "trainer": ("Trainers", "Exactly one: `[trainer.NAME]`."),
     "metric": ("Metrics", "Any number: `[metrics.NAME]`."),
+    "path": ("Films", "Any number: `[videos.NAME]`, whose key `path` names one of these walks; without it, `spline`."),
+    "executor": ("Executors", "At most one: `[executor.NAME]`. Without it the process itself renders the films."),
 }
 _SIMPLE = {"integer": "integer", "number": "number", "string": "text", "boolean": "true or false"}
 _BOUNDS = (

@@ -37,7 +37,7 @@ def check(
     """
     from artgen.errors import RecipeError
     from artgen.plugins import load_plugins
-    from artgen.recipe import DEVICES
+    from artgen.recipe import DEVICES, Films
     from artgen.recipe.load import Files, load_traced
 
     plugins = load_plugins()
@@ -65,6 +65,11 @@ def check(
         click.echo("[]")
     else:
         for name, (loaded, _) in zip(devices, good, strict=True):
+            if isinstance(loaded, Films):
+                seconds = sum(video.options.seconds * video.options.copies for video in loaded.videos)
+                films = sum(video.options.copies for video in loaded.videos)
+                click.echo(f"{loaded.name} on {name}: no fault; {films:,} film(s) of {seconds:,g} seconds in all")
+                continue
             images = sum(phase.images for phase in loaded.phases)
             click.echo(f"{loaded.name} on {name}: no fault; {images:,} pictures in {len(loaded.phases)} phase(s)")
 

@@ -2,18 +2,20 @@
 
 from artgen.recipe.bundled import bundled_recipes
 from artgen.recipe.check import UnusablePluginError
-from artgen.recipe.load import DEVICES, find_recipe, load_recipe
-from artgen.recipe.model import Chosen, Device, PhaseOptions, Recipe, RunOptions
+from artgen.recipe.load import DEVICES, find_recipe, load_films, load_recipe
+from artgen.recipe.model import Chosen, Device, Films, PhaseOptions, Recipe, RunOptions
 
 __all__ = [
     "DEVICES",
     "Chosen",
     "Device",
+    "Films",
     "PhaseOptions",
     "Recipe",
     "RunOptions",
     "UnusablePluginError",
     "bundled_recipes",
     "find_recipe",
+    "load_films",
     "load_recipe",
 ]

@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
+from artgen.components import Kind, naming_key
 from artgen.errors import Fault, PluginError, RecipeError
 from artgen.plugins import NOT_INSTALLED, Plugins
 from artgen.recipe.findings import MAX_FAULTS, Findings, counted
 from artgen.recipe.layers import ONE_OF_A_KIND, Layer, listed
-from artgen.recipe.model import SECTIONS, Chosen, GrowthOptions, Heading, PhaseOptions, Recipe, RunOptions
+from artgen.recipe.model import (
+    DEFAULT_PATH,
+    SECTIONS,
+    Chosen,
+    Films,
+    GrowthOptions,
+    Heading,
+    PhaseOptions,
+    Recipe,
+    RunOptions,
+)
 from artgen.recipe.reading import LABEL, Reader
 from artgen.recipe.references import check_references, check_sizes
 from artgen.recipe.spans import Key
 
 REQUIRED = ("data", "generator", "trainer")
+OF_FILMS = ("features", "executor", "videos")
+"""The tables of a file of films."""
+_HEADING_OF_FILMS = ("title", "description")
+
+T = TypeVar("T")
 
 
 class UnusablePluginError(RecipeError, PluginError):
@@ -37,15 +53,32 @@ def checked_recipe(layer: Layer, plugins: Plugins, file: Path, faults: Iterable[
     Raises:
         RecipeError: There are faults; all of them are told.
     """
+    return _checked(layer, plugins, file, faults, _Check.recipe)
+
+
+def _checked(
+    layer: Layer, plugins: Plugins, file: Path, faults: Iterable[Fault], read: Callable[[_Check, Path], T | None]
+) -> T:
+    """What is read from merged tables, or all that is wrong with them."""
     if not plugins.plugins:
         raise UnusablePluginError("no plugin is installed", place=str(file), remedy=NOT_INSTALLED)
     findings = Findings(layer, plugins, faults)
-    recipe = _Check(findings).recipe(file)
+    made = read(_Check(findings), file)
     found = findings.all()
-    if recipe is None or found:
+    if made is None or found:
         kind = UnusablePluginError if findings.blocked == len(found) else RecipeError
         raise kind(counted(found), place=str(file), faults=found[:MAX_FAULTS])
-    return recipe
+    return made
+
+
+def holds_films_only(layer: Layer) -> bool:
+    """Whether merged tables are those of a file of films, and of no recipe."""
+    return "videos" in layer.values and not any(name in layer.values for name in (*REQUIRED, "phase"))
+
+
+def checked_films(layer: Layer, plugins: Plugins, file: Path, faults: Iterable[Fault] = ()) -> Films:
+    """Check the merged tables of a file of films; as `checked_recipe`."""
+    return _checked(layer, plugins, file, faults, _Check.films)
 
 
 class _Check:
@@ -84,27 +117,53 @@ class _Check:
             losses=tuple(chosen["losses"]),
             trainer=trainer,
             metrics=tuple(chosen["metrics"]),
+            videos=tuple(chosen["videos"]),
+            executor=one["executor"],
             phases=tuple(phase.resolved(data.options) for _, phase in phases),
             phase_tables=tuple(table for table, _ in phases),
             run=run,
+        )
+
+    def films(self, file: Path) -> Films | None:
+        """The films of a file that holds nothing else, or None where a part of it cannot be read."""
+        self.find_components()
+        self.unknown_keys((*_HEADING_OF_FILMS, *OF_FILMS))
+        top = {key: self.values[key] for key in _HEADING_OF_FILMS if key in self.values}
+        heading = self.reader.options(Heading, top, ())
+        chosen = {section: self.chosen(section) for section in OF_FILMS}
+        for video in chosen["videos"]:
+            if not video.options.run:
+                key = ("videos", video.label)
+                cause, remedy = "it says of no run whose pictures it shows", 'Write run = "runs/NAME".'
+                self.findings.lack((*key, "run"), "E-missing", cause, remedy, at=key, expected="run")
+        if heading is None:
+            return None
+        one: dict[str, Chosen[Any] | None] = {section: next(iter(chosen[section]), None) for section in OF_FILMS}
+        return Films(
+            name=file.stem,
+            file=file,
+            title=heading.title,
+            features=one["features"],
+            executor=one["executor"],
+            videos=tuple(chosen["videos"]),
         )
 
     def find_components(self) -> None:
         """Look up what every table names, before any is read: advice on a key looks at all of them."""
         for section, kind in SECTIONS.items():
             tables = self.values.get(section)
+            naming = naming_key(kind)
             for label, table in tables.items() if isinstance(tables, dict) else ():
-                use = table.get("use", label) if isinstance(table, dict) else None
+                use = table.get(naming, _default(kind, label)) if isinstance(table, dict) else None
                 if not isinstance(use, str):
                     continue
                 key: Key = (section, label)
-                component = self.reader.component(kind, use, (*key, "use") if "use" in table else key)
+                component = self.reader.component(kind, use, (*key, naming) if naming in table else key)
                 if component:
                     self.findings.components.setdefault(section, []).append((key, component))
 
-    def unknown_keys(self) -> None:
+    def unknown_keys(self, known: Sequence[str] = (*Heading.model_fields, *SECTIONS, "phase", "run")) -> None:
         """Refuse keys that mean nothing at the top."""
-        known = (*Heading.model_fields, *SECTIONS, "phase", "run")
         if any(name not in known for name in self.values):
             from artgen.recipe.shapes import unknown_sections
 
@@ -126,7 +185,7 @@ class _Check:
         if len(tables) > 1 and section in ONE_OF_A_KIND:
             cause = f"one {section} is chosen, found {listed(tables)}"
             self.findings.add((section, list(tables)[1]), "E-ref", cause, "Keep one of them.", at="value")
-        chosen = []
+        chosen, naming = [], naming_key(kind)
         for label, table in tables.items():
             key: Key = (section, label)
             if not isinstance(table, dict):
@@ -134,16 +193,16 @@ class _Check:
 
                 no_component(self.findings, table, key, known)
                 continue
-            use = table.get("use", label)
+            use = table.get(naming, _default(kind, label))
             if not isinstance(use, str):
                 expected, there = f"the name of a {kind}", json.dumps(use)[:40]
                 cause, remedy = f"expected {expected}, found {there}", f"There is {listed(known)}."
-                self.findings.add((*key, "use"), "E-type", cause, remedy, at="value", expected=expected, found=there)
-            elif "use" in table and not LABEL.fullmatch(label):
+                self.findings.add((*key, naming), "E-type", cause, remedy, at="value", expected=expected, found=there)
+            elif (naming in table or kind == "path") and not LABEL.fullmatch(label):
                 cause = f"the label {label!r} must be of letters, digits, '_' and '-'"
                 self.findings.add(key, "E-key", cause, "Give the table another name.", found=label)
             elif key in found:
-                written = {name: value for name, value in table.items() if name != "use"}
+                written = {name: value for name, value in table.items() if name != naming}
                 options = self.reader.options(found[key].options, written, key)
                 chosen += [Chosen(label, use, found[key], options)] if options is not None else []
         return chosen
@@ -190,3 +249,8 @@ class _Check:
         component = self.reader.component("critic", name, key) if name is not None else None
         options = self.reader.options(component.options, {}, key) if component else None
         return Chosen(name, name, component, options) if name and component and options else None
+
+
+def _default(kind: Kind, label: str) -> str:
+    """The component of a table that names none: its label says it, but that of a film is its name."""
+    return DEFAULT_PATH if kind == "path" else label

@@ -14,7 +14,16 @@ from artgen.recipe.source import Source
 from artgen.recipe.spans import Key
 from artgen.recipe.toml import MAX_DEPTH
 
-ONE_OF_A_KIND: tuple[Kind, ...] = ("data", "source", "augment", "generator", "critic", "features", "trainer")
+ONE_OF_A_KIND: tuple[Kind, ...] = (
+    "data",
+    "source",
+    "augment",
+    "generator",
+    "critic",
+    "features",
+    "trainer",
+    "executor",
+)
 """Tables in which exactly one component is chosen: another one in a later layer takes the place of the first."""
 
 MAX_VALUES = 10_000

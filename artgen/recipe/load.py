@@ -13,9 +13,9 @@ from artgen.errors import Fault, RecipeError
 from artgen.plugins import Plugins, load_plugins
 from artgen.recipe.arguments import into_an_array, read_data, read_override
 from artgen.recipe.bundled import bundled_recipes
-from artgen.recipe.check import checked_recipe
+from artgen.recipe.check import checked_films, checked_recipe, holds_films_only
 from artgen.recipe.layers import Layer, cleaned, listed
-from artgen.recipe.model import Device, Recipe
+from artgen.recipe.model import Device, Films, Recipe
 from artgen.recipe.source import MAX_BYTES, Source, read_source
 from artgen.recipe.spans import Key
 from artgen.recipe.toml import read_toml
@@ -50,7 +50,24 @@ def load_recipe(
     Raises:
         RecipeError: Its `faults` are everything that is wrong.
     """
-    return load_traced(recipe, device=device, overrides=overrides, data=data, plugins=plugins)[0]
+    found = load_traced(recipe, device=device, overrides=overrides, data=data, plugins=plugins)[0]
+    if isinstance(found, Films):
+        raise RecipeError(
+            "it lists films, and is no recipe of a run", place=str(recipe), remedy=f"artgen render {recipe} makes them."
+        )
+    return found
+
+
+def load_films(
+    recipe: str | Path, *, device: Device = "cpu", overrides: Iterable[str] = (), plugins: Plugins | None = None
+) -> Films:
+    """As `load_recipe`, for a file that holds films and nothing else, or for the films of a recipe.
+
+    Raises:
+        RecipeError: Its `faults` are everything that is wrong.
+    """
+    found = load_traced(recipe, device=device, overrides=overrides, plugins=plugins)[0]
+    return found if isinstance(found, Films) else found.films
 
 
 def load_traced(
@@ -61,8 +78,8 @@ def load_traced(
     data: str | Path | None = None,
     plugins: Plugins | None = None,
     files: Files | None = None,
-) -> tuple[Recipe, Layer]:
-    """As `load_recipe`; also the merged tables, which know where each value came from.
+) -> tuple[Recipe | Films, Layer]:
+    """As `load_recipe` or `load_films`; also the merged tables, which know where each value came from.
 
     Args:
         files: What was read so far, for loading a recipe for several devices.
@@ -76,6 +93,8 @@ def load_traced(
         more += into_an_array(layer, over)
         layer.lay(over)
         faults += more
+    if holds_films_only(layer):
+        return checked_films(layer, plugins, path, faults), layer
     if data is not None:
         over, more = read_data(layer, str(data), plugins, written)
         layer.lay(over)

@@ -12,14 +12,16 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
-from artgen.components import Component, DataOptions, Kind, LossOptions, Options, as_size
+from artgen.components import Component, DataOptions, Kind, LossOptions, Options, as_size, naming_key
 from artgen.recipe.layers import ONE_OF_A_KIND
+from artgen.videos import VideoOptions
 
 Device = Literal["cpu", "cuda", "mps"]
 SECTIONS: dict[str, Kind] = {
     **{kind: kind for kind in ONE_OF_A_KIND},
     "losses": "loss",
     "metrics": "metric",
+    "videos": "path",
 }
 """The tables of a recipe that name components, and the kind of each."""
 
@@ -195,7 +197,7 @@ class Chosen(Generic[O_co]):
 
     Args:
         label: The name of its table.
-        use: The component's name as the recipe gives it; the label, unless the table says `use`.
+        use: The component's name as the recipe gives it; the label, unless the table says `use` (a film: `path`).
         component: What the plugin handed over.
         options: Its table, checked and complete.
     """
@@ -210,7 +212,8 @@ class Chosen(Generic[O_co]):
         written = self.options.model_dump(
             mode="json", by_alias=True, exclude_none=True, round_trip=True, exclude=self._deprecated()
         )
-        return {**({"use": self.use} if self.use != self.label else {}), **written}
+        named = self.component.kind == "path" or self.use != self.label
+        return {**({naming_key(self.component.kind): self.use} if named else {}), **written}
 
     def _deprecated(self) -> set[str]:
         """Deprecated keys that nobody uses: to write them down would ask for a warning."""
@@ -218,8 +221,48 @@ class Chosen(Generic[O_co]):
         return {name for name, field in fields.items() if field.deprecated and name not in used}
 
 
-_BESIDE_TRAINING = ("title", "description", "metrics")
+DEFAULT_PATH = "spline"
+"""The walk of a film whose table names none."""
+
+_BESIDE_TRAINING = ("title", "description", "metrics", "videos", "executor")
 _UPKEEP = ("preview_images", "preview_pictures", "checkpoint_images", "evaluate_images", "evaluate_samples", "pictures")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Films:
+    """Films that are to be rendered: those of a recipe, or of a file that holds nothing else.
+
+    Args:
+        name: That of the file.
+        file: Where they were read.
+        title: What they are called together.
+        features: The space in which their speed is measured.
+        executor: Who renders their pieces.
+        videos: The tables, in order. Only those of a recipe may name no run.
+    """
+
+    name: str
+    file: Path
+    title: str
+    features: Chosen[Options] | None
+    executor: Chosen[Options] | None
+    videos: tuple[Chosen[VideoOptions], ...]
+
+    def chosen(self) -> dict[str, Sequence[Chosen[Options]]]:
+        """Section -> the components that it chooses; only sections that choose some."""
+        one = {section: [chosen] for section in ("features", "executor") if (chosen := getattr(self, section))}
+        return {**one, **({"videos": self.videos} if self.videos else {})}
+
+    def tables(self) -> dict[str, Any]:
+        """The complete file as tables."""
+        tables = {section: {one.label: one.table() for one in chosen} for section, chosen in self.chosen().items()}
+        return {**({"title": self.title} if self.title else {}), **tables}
+
+    def to_toml(self) -> str:
+        """The complete file, every default filled in; reading it back gives an equal one."""
+        import tomli_w
+
+        return tomli_w.dumps(self.tables())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,9 +286,23 @@ class Recipe:
     losses: tuple[Chosen[LossOptions], ...]
     trainer: Chosen[Options]
     metrics: tuple[Chosen[Options], ...]
+    videos: tuple[Chosen[VideoOptions], ...]
+    executor: Chosen[Options] | None
     phases: tuple[PhaseOptions, ...]
     phase_tables: tuple[int, ...] = field(compare=False)
     run: RunOptions
+
+    @property
+    def films(self) -> Films:
+        """What it has to say of films."""
+        return Films(
+            name=self.name,
+            file=self.file,
+            title=self.title,
+            features=self.features,
+            executor=self.executor,
+            videos=self.videos,
+        )
 
     def to_toml(self) -> str:
         """The complete recipe, every default filled in; reading it back gives an equal one."""
@@ -264,9 +321,9 @@ class Recipe:
         """Section -> the components that it chooses; only sections that choose some."""
         every: dict[str, Sequence[Chosen[Options]]] = {
             kind: [chosen] if (chosen := getattr(self, kind)) else []
-            for kind in ("data", "source", "augment", "generator", "critic", "features")
+            for kind in ("data", "source", "augment", "generator", "critic", "features", "executor")
         }
-        every |= {"losses": self.losses, "trainer": [self.trainer], "metrics": self.metrics}
+        every |= {"losses": self.losses, "trainer": [self.trainer], "metrics": self.metrics, "videos": self.videos}
         return {section: chosen for section, chosen in every.items() if chosen}
 
     def tables(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from artgen.excerpt import printable
 from artgen.plugins import Plugins
 from artgen.recipe.inline import dotted, inline
 from artgen.recipe.layers import Layer
-from artgen.recipe.model import Recipe
+from artgen.recipe.model import Films, Recipe
 from artgen.recipe.spans import Key
 
 _WIDEST = 60
@@ -35,7 +35,7 @@ class Traced(NamedTuple):
     origin: str
 
 
-def traced(recipe: Recipe, layer: Layer, plugins: Plugins) -> list[Traced]:
+def traced(recipe: Recipe | Films, layer: Layer, plugins: Plugins) -> list[Traced]:
     """Every line of a complete recipe with its origin: `file:line`, `--set ...`, `--data ...`, whose default.
 
     Args:
@@ -58,7 +58,7 @@ def toml_with_origins(lines: list[Traced]) -> str:
 
 
 class _Trace:
-    def __init__(self, recipe: Recipe, layer: Layer, plugins: Plugins) -> None:
+    def __init__(self, recipe: Recipe | Films, layer: Layer, plugins: Plugins) -> None:
         self.recipe, self.layer, self.plugins = recipe, layer, plugins
 
     def lines(self) -> Iterator[Traced]:
@@ -71,6 +71,8 @@ class _Trace:
                 table: Key = (section, one.label)
                 yield Traced(table, (), {}, self.origin(table) or self.partner())
                 yield from self.below(table, (), tables[section][one.label], self.default(one.component))
+        if isinstance(self.recipe, Films):
+            return
         for index, (phase, number) in enumerate(zip(tables["phase"], self.recipe.phase_tables, strict=True)):
             table, written = ("phase", index), ("phase", number)
             yield Traced(table, (), {}, self.origin(written) or self.default())
@@ -111,11 +113,12 @@ class _Trace:
                 return f"from ... to, {grown}"
             if name == "fade" and not value and (fade := self.origin((*phase, "fade"))):
                 return f"nothing to be blended with, {fade}"
-        elif name == "resolution" and not self.origin((*phase, name)):
+        elif name == "resolution" and isinstance(self.recipe, Recipe) and not self.origin((*phase, name)):
             return f"the resolution of data.{self.recipe.data.label}"
         return ""
 
     def partner(self) -> str:
+        assert isinstance(self.recipe, Recipe)  # nothing else has a critic that nobody chose
         generator = self.recipe.generator
         return f"partner of the generator '{generator.component.name}' ({self.package(generator.component)})"
 

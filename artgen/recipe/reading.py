@@ -39,7 +39,7 @@ class Reader:
         except UnknownComponentError:
             self._unknown_component(kind, name, key)
         except PluginError as error:
-            self.findings.add(key, "E-plugin", error.cause, error.remedy, at="value" if key[-1] == "use" else "key")
+            self.findings.add(key, "E-plugin", error.cause, error.remedy, at="value" if len(key) > 2 else "key")
             self.findings.blocked += 1
         return None
 
@@ -96,7 +96,7 @@ class Reader:
         from artgen.recipe.advice import about_name
         from artgen.recipe.explain import short
 
-        is_label = key[-1] != "use"
+        is_label = len(key) == 2
         if self.findings.full or (is_label and () in self.layer.unknown and LABEL.fullmatch(name)):
             return  # a recipe that could not be read may say what the label stands for
         known = self.plugins.components(kind)

@@ -15,10 +15,10 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import ModelSchema
 
-from artgen.components import KINDS, Component, Kind, Options, field_help
+from artgen.components import KINDS, Component, Kind, Options, field_help, naming_key
 from artgen.plugins import Plugins
 from artgen.recipe.load import DEVICES
-from artgen.recipe.model import GrowthOptions, Heading, PhaseOptions, RunOptions
+from artgen.recipe.model import DEFAULT_PATH, GrowthOptions, Heading, PhaseOptions, RunOptions
 
 SCHEMA_FILE = "artgen.schema.json"
 """The file beside a recipe that its first line names: `#:schema ./artgen.schema.json`."""
@@ -35,6 +35,8 @@ _SECTIONS: dict[str, tuple[Kind, str]] = {
     "losses": ("loss", "The terms that are added up: any number."),
     "trainer": ("trainer", "How a step is taken: exactly one."),
     "metrics": ("metric", "Figures of quality: any number."),
+    "videos": ("path", "Films, each under a name of your own: any number."),
+    "executor": ("executor", "Who renders the pieces of films: at most one. Default: this process."),
 }
 _DROPPED = {"title", "required", "discriminator", "$defs", "uniqueItems", "prefixItems", "oneOf", "anyOf"}
 
@@ -89,7 +91,7 @@ def _section(kind: Kind, names: list[str], words: str, *, one: bool) -> Schema:
     return {
         "type": "object",
         "description": words,
-        "properties": {name: _reference(_defined(kind, name)) for name in names},
+        "properties": {} if kind == "path" else {name: _reference(_defined(kind, name)) for name in names},
         "patternProperties": {":": {"type": "object"}},  # a full name, "distribution:name"
         "additionalProperties": _reference(kind) if names else False,
         **({"maxProperties": 1} if one else {}),
@@ -98,29 +100,37 @@ def _section(kind: Kind, names: list[str], words: str, *, one: bool) -> Schema:
 
 def _labelled(kind: Kind, names: list[str]) -> Schema:
     """The definitions of a table with a label of its own, which must say whose options it holds, and of how it says."""
-    use = {
+    naming = naming_key(kind)
+    use: Schema = {
         "description": f"The {kind} that this table is about, where the table has another name.",
         "anyOf": [{"enum": names}, {"type": "string", "pattern": ":"}],
     }
-    chosen = [{"if": _uses({"const": name}), "then": _reference(_defined(kind, name))} for name in names]
-    table = {
+    chosen: list[Schema] = [
+        {"if": _uses({"const": name}, naming), "then": _reference(_defined(kind, name))} for name in names
+    ]
+    table: Schema = {
         "type": "object",
         "description": f"A {kind} in a table with a name of your own.",
-        "properties": {"use": _reference(f"{kind}.use")},
-        "required": ["use"],
+        "properties": {naming: _reference(f"{kind}.{naming}")},
+        "required": [naming],
         "additionalProperties": True,
         "allOf": chosen,
     }
-    return {kind: table, f"{kind}.use": use} if names else {}
+    if kind == "path" and DEFAULT_PATH in names:
+        del table["required"]
+        table["description"] = "A film."
+        use |= {"description": "How the walk goes through the latent space.", "default": DEFAULT_PATH}
+        chosen.append({"if": _uses({}, naming), "else": _reference(_defined(kind, DEFAULT_PATH))})
+    return {kind: table, f"{kind}.{naming}": use} if names else {}
 
 
-def _uses(which: Schema) -> Schema:
+def _uses(which: Schema, naming: str = "use") -> Schema:
     """A condition: a table that says `use`, and of what it says this holds.
 
     Without the type, a number in the place of the table would meet all conditions, and two of them lead in a circle.
     tombi takes a condition for a closed table unless told otherwise.
     """
-    return {"type": "object", "properties": {"use": which}, "required": ["use"], "additionalProperties": True}
+    return {"type": "object", "properties": {naming: which}, "required": [naming], "additionalProperties": True}
 
 
 def _component(key: str, component: Component, plugin: str) -> Schema:
@@ -135,13 +145,14 @@ def _component(key: str, component: Component, plugin: str) -> Schema:
         made, nested = {"additionalProperties": True}, {}
     words = made.pop("description", "") if component.options.__module__ != Options.__module__ else ""
     warning = component.deprecated and f"Deprecated: {component.deprecated}."
-    properties = {**made.get("properties", {}), "use": _reference(f"{component.kind}.use")}
+    naming = naming_key(component.kind)
+    properties = {**made.get("properties", {}), naming: _reference(f"{component.kind}.{naming}")}
     table = {
         "type": "object",
         "description": "\n\n".join(filter(None, (component.summary, words, warning, f"Plugin `{plugin}`."))),
         "properties": properties,
         "additionalProperties": True,
-        "if": _uses({"not": {"pattern": f"(^|:){component.name}$"}}),
+        "if": _uses({"not": {"pattern": f"(^|:){component.name}$"}}, naming),
         "then": _reference(component.kind),
         "else": {
             "properties": dict.fromkeys(properties, True),

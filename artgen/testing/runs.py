@@ -102,7 +102,7 @@ def around(section: str = "", name: str = "", options: Mapping[str, Any] = NOTHI
         return tomli_w.dumps(tables)
     label = name.rpartition(":")[2]
     table = {label: dict(options) | ({"use": name} if label != name else {})}
-    several = section in ("losses", "metrics")
+    several = section in ("losses", "metrics", "videos")
     tables[section] = tables.get(section, {}) | table if several else table
     return tomli_w.dumps(tables)
 
