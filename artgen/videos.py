@@ -75,6 +75,9 @@ class VideoOptions(Options):
     """Folder of the run whose generator makes the pictures. Default, in the recipe of a run: that run."""
     checkpoint_images: int = Field(0, ge=0)
     """Take the checkpoint that was saved after so many pictures shown; 0: the newest."""
+    shows: Literal["walk", "previews", "checkpoints"] = "walk"
+    """What is seen: a walk; how the run learnt, by the sheets of its previews; or the walk while the run learns, by
+    all its checkpoints in turn (`run.keep_checkpoints` says how many stay)."""
     keyframes: int | tuple[KeyframeOptions, ...] = 8
     """How many pictures the walk comes by, drawn with the seed; or an array that names each of them."""
     seconds: float = Field(12.0, gt=0, le=86_400)

@@ -163,6 +163,8 @@ class RunOptions(Options):
     """Paint a sheet of pictures each time this many pictures were shown."""
     checkpoint_images: int = Field(50_000, ge=1)
     """Save everything each time this many pictures were shown."""
+    keep_checkpoints: int = Field(2, ge=2, le=10_000)
+    """How many of them stay; older ones are deleted. A film can show all that are there (`shows = "checkpoints"`)."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Numbers to compute with; auto: bf16 where the hardware has it."""
     compile: bool = False
@@ -225,7 +227,7 @@ DEFAULT_PATH = "spline"
 """The walk of a film whose table names none."""
 
 _BESIDE_TRAINING = ("title", "description", "metrics", "videos", "executor")
-_UPKEEP = ("preview_images", "preview_pictures", "checkpoint_images", "evaluate_images", "evaluate_samples", "pictures")
+_UPKEEP = ("preview_images", "preview_pictures", "checkpoint_images", "keep_checkpoints", "evaluate_images", "evaluate_samples", "pictures")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -170,6 +170,12 @@ def committed(folder: Path) -> list[Path]:
     return [path for match, path in sorted(found, key=lambda pair: (-int(pair[0][1]), -int(pair[0][2] or 1)))]
 
 
+def images_of(path: Path) -> int:
+    """After how many pictures shown a checkpoint was saved, by its name."""
+    match = _FOLDER.fullmatch(path.name)
+    return int(match[1]) if match else 0
+
+
 def digests(path: Path) -> dict[str, str]:
     """SHA-256 of each file of a checkpoint, as its manifest lists them: equal ones hold the same, byte for byte.
 

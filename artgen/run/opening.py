@@ -86,16 +86,23 @@ class OpenRun:
                 return make_pictures(self.generator, given, self.device, self.precision)
 
 
-def open_run(path: Path, device: torch.device, plugins: Plugins, workshop: Workshop) -> OpenRun:
+def open_run(path: Path, device: torch.device, plugins: Plugins, workshop: Workshop, images: int = 0) -> OpenRun:
     """Open a run folder for reading; a run that is still training may be opened too.
 
+    Args:
+        path: The folder.
+        device: Where the generator goes.
+        plugins: Those that the run was made with must be among them.
+        workshop: Prepares the pictures of the run, if they are asked for.
+        images: Open the checkpoint that was saved after so many pictures shown; 0: the newest.
+
     Raises:
-        CheckpointError: It is no run folder, or holds no checkpoint that is whole.
+        CheckpointError: It is no run folder, or holds no such checkpoint that is whole.
         PluginError: A plugin that the run was made with is missing.
     """
     folder = RunFolder.read(path)
     recipe = stored_recipe(folder, plugins)
-    loaded = checkpoint.newest(folder.checkpoints, set_aside=False)
+    loaded = _saved_after(folder, images) if images else checkpoint.newest(folder.checkpoints, set_aside=False)
     if loaded is None:
         raise CheckpointError(
             "the run has no checkpoint yet", place=str(path), remedy="Let it train to its first checkpoint."
@@ -116,6 +123,21 @@ def open_run(path: Path, device: torch.device, plugins: Plugins, workshop: Works
     precision: Precision = "bf16" if trained_here and folder.info.get("precision") == "bf16" else "fp32"
     data = str(loaded.info.get("data"))
     return OpenRun(folder, recipe, loaded.path, clock, data, device, precision, average, workshop)
+
+
+def _saved_after(folder: RunFolder, images: int) -> checkpoint.Loaded:
+    """The checkpoint of one moment."""
+    saved = {path: checkpoint.images_of(path) for path in checkpoint.committed(folder.checkpoints)}
+    for path, shown in saved.items():
+        if shown == images:
+            parts, info = checkpoint.load(path)
+            return checkpoint.Loaded(path, parts, info, ())
+    there = ", ".join(f"{shown:,}" for shown in sorted(set(saved.values())))
+    raise CheckpointError(
+        f"no checkpoint was saved after {images:,} pictures",
+        place=str(folder.checkpoints),
+        remedy=f"There are those after {there}." if there else "Let it train to its first checkpoint.",
+    )
 
 
 def clock_of(loaded: checkpoint.Loaded, recipe: Recipe) -> Clock:

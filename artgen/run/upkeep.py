@@ -190,7 +190,7 @@ class RunUpkeep:
         state = capture(self.job, clock)
         info = asdict(clock) | {"recipe": self.job.recipe.fingerprint, "data": state.data}
         path = checkpoint.save(self.folder.checkpoints, state.parts, info)
-        checkpoint.prune(self.folder.checkpoints)
+        checkpoint.prune(self.folder.checkpoints, self.job.recipe.run.keep_checkpoints)
         return path
 
 
