@@ -1,0 +1,302 @@
+"""Films, rendered: what is lacking is made, by this process or by several, and every film appears when it is whole.
+
+Nothing is lost by a kill: pieces that are done lie in a hidden folder, each with a record of what it holds, and the
+same command goes on with those that are not. Several machines may work in one folder: `--shard I/N` gives each of them
+a share of the pieces, which does not depend on what is done; the films are joined by whoever is told to.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, cast
+
+from artgen import files
+from artgen.data.dataset import Progress, Workshop
+from artgen.errors import ArtgenError, DataError, RecipeError
+from artgen.film import note_in
+from artgen.film.segments import join
+from artgen.walk.pipeline import Piece, render_pieces
+from artgen.walk.studio import Film, Output, Studio
+
+EARLIER = "earlier"
+"""The folder, within that of the films, for what a table said before."""
+
+log = logging.getLogger(__name__)
+
+
+class Task(NamedTuple):
+    """One piece of a film."""
+
+    film: str
+    index: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that another process needs to render pieces of the same films: plain values, which travel as JSON.
+
+    Args:
+        file: The file of films, or the recipe.
+        overrides: Arguments of `--set`.
+        plugin_files: Plugins that are single files.
+        run: The run of films whose table names none; empty if there is none.
+        out: The folder for the films.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+        encoders: How many pieces are under way at once.
+    """
+
+    file: str
+    overrides: tuple[str, ...]
+    plugin_files: tuple[str, ...]
+    run: str
+    out: str
+    device: str
+    encoders: int
+
+
+class Executor(Protocol):
+    """Has pieces of films rendered by other processes, here or elsewhere, that see the same folders."""
+
+    def render(self, job: Job, tasks: Sequence[Task]) -> Iterator[Task]:
+        """Have all tasks done, each by `artgen.walk.render_tasks(job, tasks)` in some process; yield those that are.
+
+        A process that dies is replaced, and what it had to do is done again: what is finished by then costs nothing.
+
+        Raises:
+            ArtgenError: Tasks failed, or processes die again and again.
+        """
+        ...
+
+
+@dataclass
+class Rendered:
+    """What became of films.
+
+    Args:
+        paths: The files that are there, those that were before too.
+        films: The films that were planned.
+        faults: Film -> why it could not be made.
+        lacking: Film -> pieces that are not there; of a share, or of what was to be merged.
+    """
+
+    paths: list[Path] = field(default_factory=list)
+    films: list[Film] = field(default_factory=list)
+    faults: dict[str, ArtgenError] = field(default_factory=dict)
+    lacking: dict[str, list[int]] = field(default_factory=dict)
+
+
+def render_tasks(job: Job, tasks: Sequence[Task]) -> None:
+    """Render pieces, those that are not done; what an executor calls in its processes.
+
+    Raises:
+        ArtgenError: The fault of the first piece that has one; the others are done.
+    """
+    studio = studio_of(job)
+    named, faults = dict(studio.named()), dict[str, ArtgenError]()
+    wanted: dict[str, list[int]] = {}
+    for task in tasks:
+        wanted.setdefault(task.film, []).append(task.index)
+
+    def pieces() -> Iterator[Piece]:
+        for name, indices in wanted.items():
+            film = _planned(studio, name, named[name])
+            for index in indices:
+                if piece := film.piece(index, film.outputs):
+                    yield piece
+
+    def done(piece: Piece, fault: ArtgenError | None) -> None:
+        if fault is not None:
+            faults.setdefault(piece.film, fault)
+
+    render_pieces(pieces(), studio.device, job.encoders, lambda count: None, done)
+    for fault in faults.values():
+        raise fault
+
+
+@functools.lru_cache(maxsize=1)
+def studio_of(job: Job) -> Studio:
+    """The studio of a job; one that was opened before is used again."""
+    from artgen.device import choose_device
+    from artgen.plugins import load_plugins, use_files
+    from artgen.recipe import Device, load_films
+
+    use_files(job.plugin_files)
+    plugins, device = load_plugins(), choose_device(job.device)
+    films = load_films(job.file, device=cast("Device", device.type), overrides=job.overrides, plugins=plugins)
+    workshop = Workshop(files.cache_folder(), _quiet, 1)
+    return Studio(films, Path(job.out), device, plugins, workshop, Path(job.run) if job.run else None)
+
+
+def render(
+    studio: Studio,
+    encoders: int,
+    progress: Progress,
+    *,
+    shard: tuple[int, int] | None = None,
+    merge: bool = False,
+    executor: tuple[Executor, Job] | None = None,
+) -> Rendered:
+    """Make all films of a studio, or a share of their pieces.
+
+    Args:
+        studio: Plans them.
+        encoders: How many pieces are under way at once.
+        progress: Shows one bar for all of them.
+        shard: (I, N): only the I-th of N shares of the pieces, from 1; no film is joined.
+        merge: Only join films whose pieces are there.
+        executor: Has the pieces rendered elsewhere.
+
+    Raises:
+        RecipeError: Something else has the name of a film.
+        ResourceError: Memory or disk is full.
+    """
+    rendered = Rendered()
+    films = rendered.films = list(_plan_all(studio, rendered.faults))
+    lacking = {film.name: [output for output in film.outputs if not _is_made(film, output)] for film in films}
+    by_name = {film.name: film for film in films}
+    tasks = [Task(film.name, index) for film in films for index in range(len(film.stretches))]
+    if shard is not None:
+        index, count = shard
+        tasks = tasks[len(tasks) * (index - 1) // count : len(tasks) * index // count]
+    tasks = [task for task in tasks if lacking[task.film]]
+    left = Counter(task.film for task in tasks)
+    total = sum(len(by_name[task.film].stretches[task.index]) for task in tasks)
+    with ThreadPoolExecutor(1, "join") as joiner, progress(studio.films.name, total) as advance:
+        joining: dict[str, Any] = {}
+
+        def finish(task_film: str) -> None:
+            left[task_film] -= 1
+            if not left[task_film] and shard is None and task_film not in rendered.faults:
+                joining[task_film] = joiner.submit(_join, by_name[task_film], lacking[task_film])
+
+        def pieces() -> Iterator[Piece]:
+            for task in tasks:
+                film = by_name[task.film]
+                if task.film in rendered.faults:
+                    continue
+                if piece := film.piece(task.index, lacking[task.film]):
+                    yield piece
+                else:
+                    advance(len(film.stretches[task.index]))
+                    finish(task.film)
+
+        def done(piece: Piece, fault: ArtgenError | None) -> None:
+            if fault is not None:
+                rendered.faults.setdefault(piece.film, fault)
+            finish(piece.film)
+
+        if merge:
+            for film in films:
+                absent = [
+                    index for index in range(len(film.stretches))
+                    if lacking[film.name] and film.piece(index, lacking[film.name])
+                ]  # fmt: skip
+                if absent:
+                    rendered.lacking[film.name] = absent
+                elif lacking[film.name]:
+                    joining[film.name] = joiner.submit(_join, film, lacking[film.name])
+        elif executor is not None:
+            undone = [task for task in tasks if by_name[task.film].piece(task.index, lacking[task.film])]
+            for task in set(tasks) - set(undone):
+                advance(len(by_name[task.film].stretches[task.index]))
+                finish(task.film)
+            for task in executor[0].render(executor[1], undone):
+                advance(len(by_name[task.film].stretches[task.index]))
+                finish(task.film)
+        else:
+            render_pieces(pieces(), studio.device, encoders, advance, done)
+        for name, future in joining.items():
+            try:
+                future.result()
+            except ArtgenError as fault:
+                rendered.faults[name] = fault
+    rendered.paths = [output.path for film in films for output in film.outputs if os.path.lexists(output.path)]
+    return rendered
+
+
+def _plan_all(studio: Studio, faults: dict[str, ArtgenError]) -> Iterator[Film]:
+    """Plan every film that can be made."""
+    for name, chosen in studio.named():
+        try:
+            yield studio.plan(name, chosen)
+        except ArtgenError as fault:
+            faults[name] = fault
+
+
+@functools.lru_cache(maxsize=4)
+def _planned(studio: Studio, name: str, chosen: Any) -> Film:
+    return studio.plan(name, chosen)
+
+
+def told_in(path: Path) -> dict[str, Any] | None:
+    """What artgen has written into a film, or None if it is no film of its own."""
+    try:
+        told = json.loads(note_in(path))
+    except (ValueError, RecursionError):
+        return None
+    return told if isinstance(told, dict) and "film" in told and "key" in told else None
+
+
+def _is_made(film: Film, output: Output) -> bool:
+    """Whether a file is there as it would be made.
+
+    Raises:
+        RecipeError: Something else is there.
+    """
+    if not os.path.lexists(output.path):
+        return False
+    told = told_in(output.path)
+    if told is None or told["film"] != film.name:
+        raise RecipeError(
+            f"it is there already, and is not a film that artgen made of [videos.{film.chosen.label}]",
+            place=str(output.path),
+            remedy="Choose another folder with --out, or rename the table.",
+        )
+    return bool(told == json.loads(film.note(output)))
+
+
+def _join(film: Film, outputs: Sequence[Output]) -> None:
+    """Join the pieces of a film to its files; what had their names steps aside; the pieces go."""
+    for output in outputs:
+        segments = film.segments(output)
+        if damaged := [segment.path for segment in segments if not segment.is_done()]:
+            raise DataError(
+                "it is not what was written there",
+                place=str(damaged[0]),
+                remedy="The same command makes it again.",
+            )
+        with files.disk_trouble(output.path, "the film cannot be written"):
+            files.make_folder(output.path.parent)
+            _set_aside(output.path)
+        paths = [segment.path for segment in segments]
+        join(paths, output.path, output.encoding, film.frames, film.note(output))
+    shutil.rmtree(film.folder, ignore_errors=True)
+
+
+def _set_aside(path: Path) -> None:
+    """Move the film that an earlier table gave to the folder `earlier`, under a name that nothing has."""
+    if not os.path.lexists(path):
+        return
+    told = told_in(path)
+    key = str(told["key"])[:8] if told else "other"
+    folder = path.parent / EARLIER
+    files.make_folder(folder)
+    target = folder / f"{path.stem}-{key}{path.suffix}"
+    while os.path.lexists(target):
+        target = target.with_stem(f"{target.stem}+")
+    path.rename(target)
+    log.warning("%s was made otherwise before: that film is now %s", path.name, target)
+
+
+def _quiet(title: str, total: int) -> Any:
+    return nullcontext(cast("Callable[[int], Any]", lambda count: None))
