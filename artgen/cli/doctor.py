@@ -15,8 +15,8 @@ def doctor(as_json: bool) -> None:
     import shutil
 
     from artgen.device import choose_device, choose_precision, describe_device
-    from artgen.film.encoding import encoders
     from artgen.files import cache_folder
+    from artgen.film.encoding import encoders
     from artgen.plugins import load_plugins
 
     device = choose_device("auto")

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
 from dataclasses import replace
-from fractions import Fraction
 from itertools import chain, repeat
 from pathlib import Path
 from tempfile import TemporaryDirectory
