@@ -2,11 +2,11 @@
 
     python benchmarks/films.py [--sizes 256 512] [--frames 256] [--rounds 3] [--width 16] [--device cpu|cuda]
 
-The generator is a DCGAN with weights drawn from a seed, whose cost is that of a trained one. "both" is what a film costs:
-it should be near the slower of the two before it, where these do not use the same cores (on a CPU they do: then the
-bound is the time of both together, spread over the cores). The plain loop makes one frame at a time in fp32, copies it
-and waits, and writes it with imageio (H.264, as imageio sets it) or, where that is not installed, with PyAV. They take
-turns, so a machine whose speed drifts treats them alike. Prints JSON: medians, and ratios taken within each round.
+The generator is a DCGAN with weights drawn from a seed, whose cost is that of a trained one. "both" is what a film
+costs: it should be near the slower of the two before it. On a CPU both want the same cores; there the bound is the time
+of the two together. The plain loop makes one frame at a time in fp32, copies it and waits, and writes it with imageio
+(H.264, as imageio sets it) or, where that is not installed, with PyAV. They take turns, so a machine whose speed drifts
+treats them alike. Prints JSON: medians, and ratios taken within each round.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from typing import Any
 
 import numpy as np
 import torch
-
-from artgen.cli.run import workers
-from artgen.device import choose_device, choose_precision, to_device
 from artgen.film.colour import as_frames
 from artgen.film.encoding import choose_encoding
 from artgen.film.segments import SegmentWriter
+from artgen.walk.latents import Walk
+
+from artgen.cli.run import workers
+from artgen.device import choose_device, choose_precision, to_device
 from artgen.plugins import load_plugins
 from artgen.rng import drawing
 from artgen.run.making import make
 from artgen.training import Generator, Size
 from artgen.videos import OutputOptions, VideoOptions
-from artgen.walk.latents import Walk
 from artgen.walk.pipeline import Piece, Segment, render_pieces
 from artgen.walk.shots import Maker, WalkShot
 
@@ -102,7 +102,7 @@ class Case:
                 add(((picture.permute(1, 2, 0) + 1) * 127.5).clamp(0, 255).to(torch.uint8).cpu().numpy())
 
 
-class plain_writer:  # noqa: N801  # used as a function
+class plain_writer:  # used as a function
     """imageio's writer, as other tools use it, or PyAV's with its defaults."""
 
     def __init__(self, path: Path) -> None:

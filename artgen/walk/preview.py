@@ -1,6 +1,6 @@
 """A look at films before they are made: fewer frames and pixels of the same walk, and what all of it would take.
 
-A preview is a film like any other, of a table that asks for less. Beside it lie a contact sheet and a plot of the speed.
+A preview is a film like any other, of a table that asks for less; a contact sheet and a plot of the speed go with it.
 """
 
 from __future__ import annotations
