@@ -24,7 +24,7 @@ from artgen.data.images import MAX_PIXELS, shown
 from artgen.errors import ArtgenError, DataError
 from artgen.film.colour import levels, planes
 from artgen.film.encoding import LADDERS, encoded, first_working
-from artgen.film.reading import probe, read_frames
+from artgen.film.reading import opened, probe, read_frames
 from artgen.videos import OutputOptions
 
 ENCODERS = LADDERS["mp4"]
@@ -143,7 +143,8 @@ def verify(
     size: tuple[int, int],
     frames: int,
     frames_per_second: Fraction,
-    tolerance: Fraction = Fraction(0),
+    *,
+    exact: bool = True,
 ) -> None:
     """Read a film back, all of it.
 
@@ -153,7 +154,7 @@ def verify(
         size: (height, width) that is meant, in pixels.
         frames: How many are meant.
         frames_per_second: The rate that is meant.
-        tolerance: How far from 1 the ratio of the rates may be.
+        exact: The file holds the rate. Where it holds rounded times, the film must be as long as is meant.
 
     Raises:
         ArtgenError: It is not the film that was meant.
@@ -161,8 +162,10 @@ def verify(
     found = probe(file)
     decoded = sum(1 for _ in read_frames(file))
     rate = found.frames_per_second
-    if abs(rate / frames_per_second - 1) <= tolerance:
-        rate = frames_per_second
+    if not exact:
+        seconds = frames / frames_per_second
+        told = _seconds(file) or found.frames / rate
+        rate = frames_per_second if abs(told - seconds) <= Fraction(1, 50) + seconds / 1000 else rate
     read = (found.height, found.width, found.frames, decoded, rate)
     meant = (*size, frames, frames, frames_per_second)
     if read != meant:
@@ -172,6 +175,12 @@ def verify(
             place=shown(place),
             remedy="Nothing was kept. The disk or the encoder may be at fault.",
         )
+
+
+def _seconds(file: Path) -> Fraction | None:
+    """How long a film lasts, if its file tells it."""
+    with opened(file) as (container, _):
+        return None if container.duration is None else Fraction(container.duration, 1_000_000)  # FFmpeg's unit
 
 
 def yuv420(frame: NDArray[Any]) -> NDArray[np.uint8]:
