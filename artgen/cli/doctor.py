@@ -10,12 +10,13 @@ import click
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(as_json: bool) -> None:
-    """Tell what a bug report should say: versions, devices, precision, plugins, free disk."""
+    """Tell what a bug report should say: versions, devices, precision, encoders of films, plugins, free disk."""
     import importlib.metadata
     import shutil
 
     from artgen.device import choose_device, choose_precision, describe_device
     from artgen.files import cache_folder
+    from artgen.film.encoding import encoders
     from artgen.plugins import load_plugins
 
     device = choose_device("auto")
@@ -29,6 +30,7 @@ def doctor(as_json: bool) -> None:
             facts[name] = "not installed"
     facts["cache"] = str(cache_folder())
     facts["free_disk_gb"] = round(shutil.disk_usage(".").free / 1e9, 1)
+    facts["films"] = encoders()
     facts["plugins"] = {
         str(plugin): plugin.state + (f": {plugin.cause}" if plugin.cause else "") for plugin in load_plugins().plugins
     }

@@ -23,6 +23,7 @@ _COMMANDS = {
     "rerun": "Repeat a run from its record, if nothing that matters has changed.",
     "sample": "Make pictures with a trained run.",
     "translate": "Turn pictures and films into others: by a run that was trained for it, or a recipe of styles.",
+    "render": "Make films: walks through what a run has learnt, many at a time.",
     "evaluate": "Measure the pictures of a trained run.",
     "export": "Write the averaged generator as safetensors and ONNX.",
     "check": "Tell every fault of a recipe before any work.",
@@ -69,6 +70,7 @@ def artgen(debug: bool) -> None:
     artgen run rembrandt                 train the main recipe on this machine
     artgen run rembrandt --data DIR      the same on your own pictures
     artgen sample runs/rembrandt         make pictures with what was trained
+    artgen render films.toml             make films of it, many at a time
     artgen translate starry-night PHOTO --style PAINTING --out DIR      repaint yours in the hand of another
     """
     logging.basicConfig(format="%(message)s", stream=sys.stderr)

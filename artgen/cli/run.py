@@ -12,6 +12,7 @@ import click
 from artgen.cli.options import plugin_option
 
 if TYPE_CHECKING:
+    from artgen.recipe import Recipe
     from artgen.run.need import Needs
     from artgen.run.session import Finished
 
@@ -89,6 +90,16 @@ def run(
             record=record,
         )
     )
+    render_videos(loaded, out or Path("runs") / loaded.name, device)
+
+
+def render_videos(recipe: Recipe, folder: Path, device: str) -> None:
+    """Render the films of a recipe from its run, which is finished, into `videos/`."""
+    from artgen.cli.render import make_films
+    from artgen.distributed import rank
+
+    if recipe.videos and rank() == 0:
+        make_films(recipe.films, str(folder / "recipe.toml"), folder / "videos", folder, device)
 
 
 def show_needs(needs: Needs) -> None:

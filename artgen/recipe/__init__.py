@@ -2,7 +2,7 @@
 
 from artgen.recipe.bundled import bundled_recipes
 from artgen.recipe.check import UnusablePluginError
-from artgen.recipe.load import DEVICES, find_recipe, load_films, load_recipe
+from artgen.recipe.load import DEVICES, films_from_tables, find_recipe, load_films, load_recipe
 from artgen.recipe.model import Chosen, Device, Films, PhaseOptions, Recipe, RunOptions
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "RunOptions",
     "UnusablePluginError",
     "bundled_recipes",
+    "films_from_tables",
     "find_recipe",
     "load_films",
     "load_recipe",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, get_args
@@ -68,6 +68,16 @@ def load_films(
     """
     found = load_traced(recipe, device=device, overrides=overrides, plugins=plugins)[0]
     return found if isinstance(found, Films) else found.films
+
+
+def films_from_tables(tables: Mapping[str, Any], file: Path, plugins: Plugins | None = None) -> Films:
+    """As `load_films`, of tables that a film itself holds; relative paths start at its folder.
+
+    Raises:
+        RecipeError: Its `faults` are everything that is wrong.
+    """
+    layer, faults = cleaned(tables, Source(str(file), None, str(file.parent.absolute())))
+    return checked_films(layer, plugins or load_plugins(), file, faults)
 
 
 def load_traced(

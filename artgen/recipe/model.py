@@ -227,7 +227,15 @@ DEFAULT_PATH = "spline"
 """The walk of a film whose table names none."""
 
 _BESIDE_TRAINING = ("title", "description", "metrics", "videos", "executor")
-_UPKEEP = ("preview_images", "preview_pictures", "checkpoint_images", "keep_checkpoints", "evaluate_images", "evaluate_samples", "pictures")
+_UPKEEP = (
+    "preview_images",
+    "preview_pictures",
+    "checkpoint_images",
+    "keep_checkpoints",
+    "evaluate_images",
+    "evaluate_samples",
+    "pictures",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

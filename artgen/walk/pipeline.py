@@ -235,7 +235,9 @@ class _Encoder(threading.Thread):
 class _Batch:
     """Frames on the host that several encoders read."""
 
-    def __init__(self, array: NDArray[Any], readers: int, copied: torch.cuda.Event | None, free: Callable[[], object]):
+    def __init__(
+        self, array: NDArray[Any], readers: int, copied: torch.cuda.Event | None, free: Callable[[], object]
+    ) -> None:
         self._array, self._readers, self._copied, self._free = array, readers, copied, free
         self._lock = threading.Lock()
 

@@ -1,15 +1,13 @@
 """A look at films before they are made: fewer frames and pixels of the same walk, and what all of it would take.
 
-A preview is a film like any other, of a table that asks for less. Beside it lie a contact sheet and a plot of the speed.
+A preview is a film like any other, of a table that asks for less; a contact sheet and a plot of the speed go with it.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
 from dataclasses import replace
-from fractions import Fraction
 from itertools import chain, repeat
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -91,7 +89,9 @@ def speed_plot(pace: Pace) -> Picture:
     corner = (_MARGIN_PX, height - _MARGIN_PX)
     for end in ((width - 8, height - _MARGIN_PX), (_MARGIN_PX, 8)):
         cv2.line(canvas, corner, end, _BLACK, 1)
-    words = f"speed over time; fastest : slowest = {pace.ratio_before:.2f} as the path goes, {pace.ratio_after:.2f} evened"
+    words = (
+        f"speed over time; fastest : slowest = {pace.ratio_before:.2f} as the path goes, {pace.ratio_after:.2f} evened"
+    )
     cv2.putText(canvas, words, (_MARGIN_PX, height - 10), cv2.FONT_HERSHEY_SIMPLEX, 0.45, _BLACK, 1, cv2.LINE_AA)
     return canvas
 

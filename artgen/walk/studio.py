@@ -137,6 +137,14 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
+def digest_of_checkpoint(run: Path, options: VideoOptions) -> str | None:
+    """What tells the checkpoint from any other that a film with a fixed one is made with; None if it is not there."""
+    for path in checkpoint.committed(RunFolder.read(run).checkpoints):
+        if checkpoint.images_of(path) == options.checkpoint_images:
+            return digest(checkpoint.digests(path))
+    return None
+
+
 class Studio:
     """Plans films.
 
@@ -150,7 +158,13 @@ class Studio:
     """
 
     def __init__(
-        self, films: Films, out: Path, device: torch.device, plugins: Plugins, workshop: Workshop, run: Path | None = None
+        self,
+        films: Films,
+        out: Path,
+        device: torch.device,
+        plugins: Plugins,
+        workshop: Workshop,
+        run: Path | None = None,
     ) -> None:
         self.films, self.out, self.device, self.plugins, self.workshop, self.run = (
             films, out, device, plugins, workshop, run,
@@ -273,14 +287,14 @@ class Studio:
         machine = describe_device(self.device)
         keyframes: Any = options.keyframes
         if not isinstance(keyframes, int):
-            keyframes = [
-                [key.seed, key.index, digest_of(Path(key.file)) if key.file else None] for key in keyframes
-            ]
+            keyframes = [[key.seed, key.index, digest_of(Path(key.file)) if key.file else None] for key in keyframes]
         listed = checkpoint.digests(opened.checkpoint)
         return {
             "versions": {"artgen": artgen.__version__, "torch": machine["torch"]},
             "device": [machine["device"], machine.get("gpu", ""), opened.precision],
-            "plugins": {name: [entry.get(key) for key in ("version", "code", "file")] for name, entry in entries.items()},
+            "plugins": {
+                name: [entry.get(key) for key in ("version", "code", "file")] for name, entry in entries.items()
+            },
             "checkpoint": listed,
             "generator": opened.recipe.generator.table(),
             "path": chosen.use,

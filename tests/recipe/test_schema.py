@@ -30,7 +30,19 @@ from .toys import RECIPE, component, toys
 
 BUNDLED = bundled_recipes()
 TOYS = toys()
-SECTIONS = ("data", "source", "augment", "generator", "critic", "features", "losses", "trainer", "metrics")
+SECTIONS = (
+    "data",
+    "source",
+    "augment",
+    "generator",
+    "critic",
+    "features",
+    "losses",
+    "trainer",
+    "metrics",
+    "videos",
+    "executor",
+)
 
 
 @pytest.fixture(scope="session")
