@@ -64,7 +64,8 @@ PUBLIC: Mapping[str, tuple[str, ...]] = {
     "artgen.plugins": ("Plugins", "load_plugins"),
     "artgen.recipe": ("Recipe", "load_recipe"),
     "artgen.run.record": ("RunFolder",),
-    "artgen.walk": ("PathName", "frames_of"),
+    "artgen.walk": ("Path", "frames_of"),
+    "artgen.walk.prior": ("combine", "from_normal", "norms", "require_round", "sums", "to_normal"),
     "artgen.testing": tuple(artgen.testing.__all__),
 }
 """Module -> the names in it that are promised."""

@@ -18,11 +18,14 @@ from torch import Tensor, nn
 
 from artgen.components import Side
 from artgen.errors import PluginError
+from artgen.rng import drawing
 
 Form = Tensor | tuple[Tensor, ...]
 """What a generator's `forward` returns and a critic takes: pictures, or a pyramid of them, smallest first."""
 
-Prior = Literal["gaussian", "sphere", "uniform"]
+Prior = Literal["gaussian", "sphere", "uniform", "learned"]
+
+_MIDDLE_BATCHES, _MIDDLE_BATCH = 16, 256
 
 Measured = tuple[tuple[Tensor, ...], ...]
 """What a loss measures in N pictures before it judges: for each region of `Outputs.regions` tensors (N, ...) that add
@@ -49,20 +52,73 @@ class Size(NamedTuple):
 class LatentSpace:
     """Where a generator's latents live: their shape (without N) and the prior they are drawn from.
 
-    `gaussian` is N(0, 1) in each coordinate; `sphere` the same, scaled to norm sqrt(dimensions); `uniform` on [-1, 1].
+    `gaussian` is N(0, 1) in each coordinate; `sphere` the same, scaled to norm sqrt(dimensions); `uniform` on [-1, 1];
+    `learned` is what a mapping that the generator learns makes of N(0, 1): W of StyleGAN (Karras et al. 2019,
+    arXiv 1812.04948, section 2).
+
+    Args:
+        shape: Of one latent.
+        prior: How latents are drawn.
+        mapping: Of a learned prior: z (N, *z_shape) -> latents (N, *shape). Give a module of the generator, or a method
+            of it: a copy of the generator then maps by its own copy, while a function would stay with the original.
+        z_shape: Of a learned prior: the shape of one z.
+        parts: Slices of the first axis of a latent that mean something by themselves, so that they can be kept still
+            or exchanged for those of another: the styles of coarse and of fine layers, a class.
+
+    Raises:
+        PluginError: The prior is learned and there is no mapping, or there is a mapping that nothing asks for.
     """
 
     shape: tuple[int, ...]
     prior: Prior = "gaussian"
+    mapping: Callable[[Tensor], Tensor] | None = None
+    z_shape: tuple[int, ...] = ()
+    parts: Mapping[str, slice] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        """Look whether it says all that its prior needs."""
+        if (self.prior == "learned") != (self.mapping is not None and bool(self.z_shape)):
+            raise PluginError(
+                f"a latent space whose prior is {self.prior} has "
+                f"{'no' if self.mapping is None else 'a'} mapping and z_shape = {self.z_shape}",
+                place="LatentSpace",
+                remedy="The author of the generator should give both `mapping` and `z_shape` to a learned prior, and "
+                "neither to others.",
+            )
 
     def draw(self, count: int, device: torch.device | str = "cpu") -> Tensor:
-        """Draw latents (count, *shape) from torch's global generator."""
+        """Draw latents (count, *shape) from torch's global generator.
+
+        A learned mapping works where it is, whatever the device, and its graph is kept: a trainer may learn through it.
+        """
         if self.prior == "uniform":
             return torch.rand(count, *self.shape, device=device) * 2 - 1
+        if self.mapping is not None:
+            z = torch.randn(count, *self.z_shape, device=device)
+            owner = getattr(self.mapping, "__self__", self.mapping)
+            weights = next(owner.parameters(), z) if isinstance(owner, nn.Module) else z
+            return self.mapping(z.to(weights.device)).to(device)
         z = torch.randn(count, *self.shape, device=device)
         if self.prior == "gaussian":
             return z
         return nn.functional.normalize(z.flatten(1), dim=1).mul(z[0].numel() ** 0.5).view_as(z)
+
+    def middle(self) -> Tensor | None:
+        """The latent (*shape) that truncation draws others to, on the CPU: what they are on the average.
+
+        0 for a gaussian and a uniform prior; the mean of 4,096 draws, the same each time, for a learned one. A sphere
+        has none: the mean of all directions is no direction.
+        """
+        if self.prior == "sphere":
+            return None
+        if self.prior != "learned":
+            return torch.zeros(self.shape)
+        total = torch.zeros(self.shape, dtype=torch.float64)
+        with torch.no_grad():
+            for index in range(_MIDDLE_BATCHES):
+                with drawing(0, "middle of a latent space", index):
+                    total += self.draw(_MIDDLE_BATCH).double().mean(0)
+        return (total / _MIDDLE_BATCHES).float()
 
 
 class Network(nn.Module):

@@ -112,6 +112,8 @@ def _type(part: dict[str, Any], schema: dict[str, Any]) -> str:
             return f"[{', '.join(_type(item, schema) for item in items)}]"
         case {"type": "array", "items": dict(item)}:
             return f"array of {_type(item, schema)}"
+        case {"type": "object", "additionalProperties": dict(value)}:
+            return f"{{ NAME = {_type(value, schema)}, ... }}"
     return _SIMPLE[part["type"]]
 
 

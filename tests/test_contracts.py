@@ -24,6 +24,7 @@ from artgen.testing import (
     GeneratorContract,
     LossContract,
     MetricContract,
+    PathContract,
     PluginContract,
     SourceContract,
     TrainerContract,
@@ -42,6 +43,7 @@ SUITES = {
     "source": SourceContract,
     "features": FeaturesContract,
     "metric": MetricContract,
+    "path": PathContract,
 }
 GROWN = {"latent": 8, "width": 8, "widest": 8}
 

@@ -9,6 +9,7 @@ from artgen.data.dataset import Dataset
 from artgen.errors import PluginError
 from artgen.isolation import restored
 from artgen.training import Augmentation, Critic, Features, Generator, Source
+from artgen.walk.path import Path
 
 _TYPES: dict[Kind, type[Any]] = {
     "data": Dataset,
@@ -17,6 +18,7 @@ _TYPES: dict[Kind, type[Any]] = {
     "critic": Critic,
     "augment": Augmentation,
     "features": Features,
+    "path": Path,
 }
 _METHODS: dict[Kind, tuple[str, ...]] = {
     "trainer": ("begin", "step", "state_dict", "load_state_dict"),

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from artgen.testing.generators import GeneratorContract
     from artgen.testing.losses import LossContract
     from artgen.testing.metrics import MetricContract
+    from artgen.testing.paths import PathContract
     from artgen.testing.plugins import PluginContract
     from artgen.testing.sources import SourceContract
     from artgen.testing.trainers import TrainerContract
@@ -41,6 +42,7 @@ __all__ = [
     "GeneratorContract",
     "LossContract",
     "MetricContract",
+    "PathContract",
     "PluginContract",
     "SourceContract",
     "TrainerContract",
@@ -54,6 +56,7 @@ _HOMES = {
     "GeneratorContract": "generators",
     "LossContract": "losses",
     "MetricContract": "metrics",
+    "PathContract": "paths",
     "PluginContract": "plugins",
     "SourceContract": "sources",
     "TrainerContract": "trainers",

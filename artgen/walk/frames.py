@@ -13,15 +13,16 @@ from artgen.device import exhaustion
 from artgen.errors import RecipeError
 from artgen.plugins import load_plugins
 from artgen.rng import drawing
+from artgen.run.making import make
 from artgen.run.opening import OpenRun, open_run
 from artgen.run.pictures import given_for, make_pictures
-from artgen.walk.paths import PATHS, PathName
+from artgen.walk.path import Path as WalkPath
 
 _BATCH = 64
 """Frames made at once; counted from the first, so that it does not matter how many of them are taken."""
 
 
-def walk_frames(run: OpenRun, *, keyframes: int, frames: int, seed: int, path: PathName) -> Iterator[Picture]:
+def walk_frames(run: OpenRun, *, keyframes: int, frames: int, seed: int, path: WalkPath) -> Iterator[Picture]:
     """Frames (H, W, 3) uint8 of a walk that is a loop: after the last of them comes the first.
 
     Args:
@@ -29,10 +30,11 @@ def walk_frames(run: OpenRun, *, keyframes: int, frames: int, seed: int, path: P
         keyframes: How many latents are drawn for the path; those of fewer are the first of those of more.
         frames: How many the walk is divided into.
         seed: One seed, the same walk.
-        path: How keyframes are connected.
+        path: How keyframes are connected; a loop.
 
     Raises:
-        RecipeError: The generator takes no latents.
+        RecipeError: The generator takes no latents, or the path needs more keyframes, is no loop, or has no meaning for
+            them.
         ResourceError: A batch of frames does not fit into memory.
     """
     space = run.average.latent
@@ -42,11 +44,17 @@ def walk_frames(run: OpenRun, *, keyframes: int, frames: int, seed: int, path: P
             place=str(run.folder.path),
             remedy="Choose the run of a GAN that makes pictures out of nothing else.",
         )
+    if not path.loops or keyframes < path.fewest:
+        raise RecipeError(
+            f"its path needs {path.fewest} keyframes, found {keyframes}" if path.loops else "its path is no loop",
+            place="walk",
+            remedy="Draw more keyframes." if path.loops else "Choose another one.",
+        )
     drawn = given_for(run.average, keyframes, seed, "walk", torch.device("cpu"), None, run.size)
     assert drawn is not None
     for start in range(0, frames, _BATCH):
         positions = torch.arange(start, min(frames, start + _BATCH), dtype=torch.float64) / frames
-        latents = PATHS[path](space, drawn, positions).to(run.device)
+        latents = path(space, drawn, positions).to(run.device)
         with (
             exhaustion(f"{len(latents)} pictures of {run.size} px", "Choose a run of smaller pictures."),
             drawing(seed, "walk noise"),  # of a generator that draws also when it only makes pictures
@@ -56,15 +64,20 @@ def walk_frames(run: OpenRun, *, keyframes: int, frames: int, seed: int, path: P
 
 
 def frames_of(
-    folder: str | Path, workshop: Workshop, *, keyframes: int, frames: int, seed: int, path: PathName
+    folder: str | Path, workshop: Workshop, *, keyframes: int, frames: int, seed: int, path: str
 ) -> Iterator[Picture]:
     """`walk_frames` of a run folder, opened with the installed plugins, on the CPU: the same on every machine's device.
 
+    `path` is the name of a path, which has its default options.
+
     Raises:
         CheckpointError: It is no run folder, or holds no checkpoint that is whole.
-        PluginError: A plugin that the run was made with is missing.
-        RecipeError: The generator takes no latents.
+        PluginError: A plugin that the run was made with is missing, or no plugin has such a path.
+        RecipeError: As for `walk_frames`.
         ResourceError: A batch of frames does not fit into memory.
     """
-    run = open_run(Path(folder), torch.device("cpu"), load_plugins(), workshop)
-    yield from walk_frames(run, keyframes=keyframes, frames=frames, seed=seed, path=path)
+    plugins = load_plugins()
+    component = plugins.component("path", path)
+    way: WalkPath = make(component, component.options())
+    run = open_run(Path(folder), torch.device("cpu"), plugins, workshop)
+    yield from walk_frames(run, keyframes=keyframes, frames=frames, seed=seed, path=way)

@@ -139,10 +139,10 @@ class WalkOptions(RepaintingOptions):
 
     content: Annotated[FilePath, AfterValidator(_named)] = Field("", validate_default=True)
     """The run folder of the GAN; its newest checkpoint makes the frames. It must be named: by `--data`, or here."""
-    route: Literal["spline", "great-circle", "noise-loop", "orbit"] = "spline"
-    """How the keyframes, which are drawn at random, are connected. "spline" goes through them without a jolt,
-    "great-circle" the shortest way, with a turn at each; "noise-loop" wanders past them; "orbit" is a circle through
-    the first two."""
+    route: str = "spline"
+    """The path on which the keyframes, which are drawn at random, are connected: "spline" goes through them without a
+    jolt, "slerp" the shortest way, with a turn at each; "noise-loop" wanders past them, and so on: any path that a
+    `[videos.NAME]` can name."""
     keyframes: int = Field(6, ge=2, le=10_000)
     """How many there are. The more of them in a walk of so many frames, the faster pictures change."""
     frames: int = Field(72, ge=1, le=100_000)

@@ -136,7 +136,8 @@ def walk(options: WalkOptions, workshop: Workshop) -> Dataset:
 
     Raises:
         CheckpointError: It is no run folder, or holds no checkpoint that is whole.
-        RecipeError: The run's generator takes no latents.
+        PluginError: No plugin has such a path.
+        RecipeError: The run's generator takes no latents, or there is no such walk through them.
     """
     from artgen.walk import frames_of
 

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -16,13 +15,12 @@ import torch
 from pydantic import ValidationError
 
 from artgen.data.images import encode_png, write_png
-from artgen.errors import DataError, RecipeError
+from artgen.errors import DataError, PluginError, RecipeError
 from artgen.recipe import load_recipe
 from artgen.testing import DatasetContract
 from artgen.testing.runs import train
 from artgen.testing.runs import workshop as quiet_workshop
 from artgen.walk import frames_of
-from artgen.walk.paths import PATHS
 from artgen_pictures import BUILTIN_CONTENTS, BUILTIN_MASKS, BUILTIN_STYLES, FilmOptions, PicturesOptions, WalkOptions
 from artgen_pictures.colours import GREY, LUMA, Map, Moments, matched, matched_luminance, mixed, moments, recoloured
 from artgen_pictures.contents import film, pictures, walk
@@ -750,8 +748,12 @@ def test_a_walk_must_name_its_run(tmp_path):
     assert (given.content, given.resolution) == (str(tmp_path / "runs" / "mine"), 16)
 
 
-def test_a_walk_has_every_route_that_there_is():
-    assert WalkOptions.model_fields["route"].annotation == Literal[tuple(PATHS)]
+def test_a_route_is_any_path_there_is(made, gan):
+    table = {"content": gan, "keyframes": 3, "frames": 2, "resolution": 16}
+    routes = ("great-circle", "noise-loop", "orbit", "slerp", "spline", "straight")
+    assert len({made(WalkOptions, **table, route=route).real.tobytes() for route in routes}) == len(routes)
+    with pytest.raises(PluginError, match="spiral"):
+        made(WalkOptions, **table, route="spiral")
 
 
 class OnFiles(DatasetContract):

@@ -14,10 +14,12 @@ from pydantic import Field, field_validator
 from torch import nn
 from torch.nn.functional import dropout, interpolate, relu, softplus
 
-from artgen import Component, DataError, DataOptions, LossOptions, Options, RecipeError, hookimpl
+from artgen import Component, DataError, DataOptions, LossOptions, Options, RecipeError, VideoOptions, hookimpl
 from artgen.data import Dataset, Neighbour, Repainting, StylePicture
 from artgen.metrics import Measured
 from artgen.training import Augmentation, Critic, Features, Generator, LatentSpace, Outputs, Source
+from artgen.walk import Path
+from artgen.walk.prior import combine, norms, require_round, sums, to_normal
 
 ARTGEN_API = 1
 COMPONENTS: dict[str, list[Component]] = {}
@@ -1138,6 +1140,158 @@ for _options in (Undocumented, BadDefault, Bends, OnlyTold, Loose, Good):
     )  # fmt: skip
 
 
+# Paths
+
+
+def path(factory):
+    return component("path", VideoOptions)(factory)
+
+
+@path
+class SoundPath(Path):
+    """Past the keyframes, in a loop."""
+
+    def __init__(self, options):
+        pass
+
+    def weights(self, keyframes, positions):
+        turns = 2 * torch.pi * (positions.double()[:, None] - Path.knots(self, len(keyframes)))
+        weights = torch.exp(turns.cos() * len(keyframes))
+        return weights / sums(weights)
+
+    def __call__(self, space, keyframes, positions):
+        return combine(space, keyframes, self.weights(keyframes, positions))
+
+
+@path
+class SoundOpenPath(SoundPath):
+    """From the first keyframe to the second, and no further."""
+
+    loops, fewest = False, 2
+
+    def knots(self, count):
+        return torch.linspace(0, 1, count, dtype=torch.float64)
+
+    def weights(self, keyframes, positions):
+        share = positions.double()[:, None]
+        return torch.cat([1 - share, share, torch.zeros(len(share), len(keyframes) - 2).double()], 1)
+
+
+@path
+class Around(SoundPath):
+    """Has no meaning where latents have no origin."""
+
+    def __call__(self, space, keyframes, positions):
+        require_round(space, "around")
+        return super().__call__(space, keyframes, positions)
+
+
+@path
+class KnotsFromOne(SoundPath):
+    def knots(self, count):
+        return torch.arange(1, count + 1, dtype=torch.float64) / count
+
+
+@path
+class KnotsOfSome(SoundPath):
+    def knots(self, count):
+        return super().knots(count)[:3]
+
+
+@path
+class NeedsNothing(SoundPath):
+    fewest = 0
+
+
+@path
+class SaysMaybe(SoundPath):
+    loops = "maybe"
+
+
+@path
+class Flattens(SoundPath):
+    def __call__(self, space, keyframes, positions):
+        return super().__call__(space, keyframes, positions).flatten(1)
+
+
+@path
+class ScalesInPlace(SoundPath):
+    def __call__(self, space, keyframes, positions):
+        made = super().__call__(space, keyframes, positions)
+        keyframes *= 1.5
+        return made
+
+
+@path
+class Jitters(SoundPath):
+    def weights(self, keyframes, positions):
+        return torch.rand(len(positions), len(keyframes)).double()
+
+
+@path
+class GoesNowhere(SoundPath):
+    def __call__(self, space, keyframes, positions):
+        still = torch.full_like(keyframes[:1], space.shape[-1] ** 0.5)
+        return (still / norms(still.flatten(1).double()).view(-1, *[1] * len(space.shape))).expand(
+            len(positions), *space.shape
+        ).to(keyframes)
+
+
+@path
+class Centres(SoundPath):
+    def __call__(self, space, keyframes, positions):
+        made = super().__call__(space, keyframes, positions)
+        return made - made.mean(0) if len(made) else made
+
+
+@path
+class PlainLines(SoundPath):
+    def __call__(self, space, keyframes, positions):
+        weights = self.weights(keyframes, positions)
+        flat = (weights[:, :, None] * keyframes.flatten(1).double()).movedim(1, 2)
+        return sums(flat.flatten(0, 1)).view(-1, *space.shape).to(keyframes)
+
+
+@path
+class Slides(SoundPath):
+    def __call__(self, space, keyframes, positions):
+        weights = self.weights(keyframes, positions)
+        return combine(space, keyframes, weights / norms(weights))
+
+
+@path
+class NeverReturns(SoundPath):
+    def weights(self, keyframes, positions):
+        return super().weights(keyframes, positions * 0.9)
+
+
+@path
+class OpenAtTheSeam(SoundPath):
+    def weights(self, keyframes, positions):
+        there_and_back = 1 - (2 * positions.double() - 1).square()  # back to where it began, the way that it came
+        return super().weights(keyframes, 0.2 + there_and_back / 2)
+
+
+@path
+class Hops(SoundPath):
+    def weights(self, keyframes, positions):
+        return super().weights(keyframes, positions + 0.2 * ((positions * 4) % 4 >= 2))
+
+
+@path
+class RefusesAll(SoundPath):
+    def __call__(self, space, keyframes, positions):
+        raise RecipeError("no", remedy="Choose another.")
+
+
+@path
+class RefusesAtALoss(Around):
+    def __call__(self, space, keyframes, positions):
+        if space.prior == "sphere":
+            raise RecipeError("not on a sphere")
+        return super().__call__(space, keyframes, positions)
+
+
 @hookimpl
 def artgen_generators():
     return COMPONENTS["generator"]
@@ -1181,3 +1335,8 @@ def artgen_features():
 @hookimpl
 def artgen_metrics():
     return COMPONENTS["metric"]
+
+
+@hookimpl
+def artgen_paths():
+    return COMPONENTS["path"]

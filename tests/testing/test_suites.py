@@ -17,6 +17,7 @@ from artgen.testing import (
     GeneratorContract,
     LossContract,
     MetricContract,
+    PathContract,
     SourceContract,
     TrainerContract,
 )
@@ -33,6 +34,7 @@ SUITES = {
     "source": SourceContract,
     "features": FeaturesContract,
     "metric": MetricContract,
+    "path": PathContract,
 }
 TOYS = [adding, canvas, growing, pyramid, translator]
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -46,6 +48,15 @@ ROUND_TRIP = {"test_state_round_trip": "persistent buffers"}
 PROCESS = {"test_factory_leaves_the_process_alone": "torch's global generator"}
 TILES = "test_a_tile_sees_what_the_whole_sees"
 BF16 = {"test_bf16": "not finite"}
+IN_EVERY_SPACE = (
+    "test_latents_have_the_form_of_keyframes",
+    "test_it_draws_nothing",
+    "test_it_keeps_to_the_prior",
+    "test_a_latent_depends_on_its_own_position_only",
+    "test_a_learned_prior_has_no_origin",
+    "test_a_loop_closes",
+    "test_it_goes_without_a_leap",
+)
 
 SOUND = [
     ("generator", "sound"),
@@ -63,6 +74,9 @@ SOUND = [
     ("features", "sound-features"),
     ("features", "sound-layers"),
     ("metric", "sound-metric"),
+    ("path", "sound-path"),
+    ("path", "sound-open-path"),
+    ("path", "around"),
 ]
 REPAINTED = {
     "two-of-one-name": "no two alike",
@@ -233,6 +247,42 @@ FAULTS = {
         "test_same_pictures_give_the_same_figures": "no operation in place",
         "test_distances_are_smaller_for_equal_pictures": "than for noise",
     },
+    ("path", "knots-from-one"): {"test_it_says_how_it_goes": "let them rise from 0"},
+    ("path", "knots-of-some"): {"test_it_says_how_it_goes": "for each, or the first alone"},
+    ("path", "needs-nothing"): {"test_it_says_how_it_goes": "say how many keyframes"},
+    ("path", "says-maybe"): {"test_it_says_how_it_goes": "True or False"},
+    ("path", "flattens"): {"test_latents_have_the_form_of_keyframes": "keep shape and type"},
+    ("path", "scales-in-place"): {
+        "test_latents_have_the_form_of_keyframes": "no operation in place",
+        "test_a_latent_depends_on_its_own_position_only": "",
+        "test_it_goes_without_a_leap": "",
+    },
+    ("path", "jitters"): {
+        "test_it_draws_nothing": "must draw nothing",
+        "test_a_latent_depends_on_its_own_position_only": "which others are asked for",
+        "test_a_loop_closes": "Position 1 is not where 0 is",
+        "test_a_learned_prior_has_no_origin": "another walk",
+        "test_it_goes_without_a_leap": "somewhere it leaps",
+    },
+    ("path", "goes-nowhere"): {
+        "test_it_draws_nothing": "must go by them",
+        "test_it_keeps_to_the_prior": "mends the variance",
+        "test_a_learned_prior_has_no_origin": "another walk",
+        "test_it_goes_without_a_leap": "must go somewhere",
+    },
+    ("path", "centres"): {
+        "test_a_latent_depends_on_its_own_position_only": "Statistics over positions",
+        "test_it_keeps_to_the_prior": "mends the variance",
+        "test_a_loop_closes": "Position 1 is not where 0 is",
+        "test_a_learned_prior_has_no_origin": "another walk",
+    },
+    ("path", "plain-lines"): {"test_it_keeps_to_the_prior": r"of a gaussian prior, which have a deviation of 0\.[67].*mends the variance"},
+    ("path", "slides"): {"test_a_learned_prior_has_no_origin": "weights must add up to 1"},
+    ("path", "never-returns"): {"test_a_loop_closes": "close the loop"},
+    ("path", "open-at-the-seam"): {"test_a_loop_closes": "conditions that are periodic"},
+    ("path", "hops"): {"test_it_goes_without_a_leap": "somewhere it leaps"},
+    ("path", "refuses-all"): dict.fromkeys(IN_EVERY_SPACE, "It refuses every latent space:\ngaussian: no"),
+    ("path", "refuses-at-a-loss"): dict.fromkeys(IN_EVERY_SPACE, "refuses the prior sphere without saying what to do"),
 }
 IDS = {"ids": lambda value: "-".join(value) if isinstance(value, tuple) else ""}
 
