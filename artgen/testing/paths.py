@@ -38,8 +38,8 @@ class PathContract(ComponentContract):
         """A latent space of each prior that the path does not refuse."""
         refusals, found = [], 0
         for prior in get_args(Prior):
-            learned = {"mapping": torch.nn.Identity(), "z_shape": shape} if prior == "learned" else {}
-            space = LatentSpace(shape, prior, **learned)
+            learned = LatentSpace(shape, "learned", mapping=torch.nn.Identity(), z_shape=shape)
+            space = learned if prior == "learned" else LatentSpace(shape, prior)
             try:
                 self.path()(space, self.drawn(space), torch.zeros(1, dtype=torch.float64))
             except RecipeError as error:
@@ -60,9 +60,7 @@ class PathContract(ComponentContract):
         """`loops`, `fewest` and `knots` say what a film is to know of it: positions that rise from 0 to 1 at most."""
         path = self.path()
         require(isinstance(path.loops, bool), f"`loops` is {path.loops!r}: say True or False.")
-        require(
-            isinstance(path.fewest, int) and path.fewest >= 1, f"`fewest` is {path.fewest!r}: say how many keyframes."
-        )
+        require(path.fewest >= 1, f"`fewest` is {path.fewest!r}: say how many keyframes.")
         for count in {path.fewest, path.fewest + 1, 7}:
             knots = path.knots(count)
             require(
@@ -118,7 +116,7 @@ class PathContract(ComponentContract):
         for space in self.spaces(5, 3):
             keyframes = self.drawn(space)
             together = self.path()(space, keyframes, positions)
-            parts = [self.path()(space, keyframes, part) for part in positions.split([1, 1, 8, 27])]
+            parts = [self.path()(space, keyframes, part) for part in torch.split(positions, [1, 1, 8, 27])]
             require(
                 torch.equal(together, torch.cat(parts)),
                 "A latent depends on which others are asked for. Statistics over positions are forbidden, and products "
@@ -194,7 +192,8 @@ class PathContract(ComponentContract):
 
             def largest(frames: int, space: LatentSpace = space, keyframes: Tensor = keyframes) -> Tensor:
                 latents = self.path()(space, keyframes, torch.arange(frames, dtype=torch.float64) / frames)
-                return latents.diff(dim=0).norm(dim=1).max()
+                steps: Tensor = latents.diff(dim=0).norm(dim=1)
+                return steps.max()
 
             coarse, fine = largest(600), largest(2400)
             require(coarse > 0, "All latents of the walk are one: it must go somewhere.")
