@@ -196,6 +196,8 @@ class _Encoder(threading.Thread):
     def run(self) -> None:
         batch: _Batch | None = None
         try:
+            with files.disk_trouble(self.segment.path, "a piece of a film cannot be written"):
+                files.make_folder(self.segment.path.parent)
             with (
                 files.disk_trouble(self.segment.path, "a piece of a film cannot be written"),
                 files.replacing(self.segment.path) as temporary,
