@@ -5,7 +5,8 @@ thread (x264's output depends on their number; films are encoded side by side), 
 out of the file, and leaves out what was found to be inexact:
 
 - x264: mbtree, whose AVX-512 code gives other bytes now and then (core 165).
-- x265: pictures that are no wider than one coding tree unit; half of 30 such films differed (FFmpeg 8.1.2).
+- x265: pictures that are no wider than one coding tree unit, of which nearly each film was another one; and pictures
+  that are less than 64 px wide, with which it wrote beyond its memory (FFmpeg 8.1.2).
 
 Pieces of a film are encoded by encoders of their own, so that no picture refers to one of another piece.
 """
@@ -47,7 +48,7 @@ LADDERS: dict[Format, tuple[str, ...]] = {
     "mp4": ("libx264", "libopenh264", "mpeg4"),
     "hevc": ("libx265", "libx264", "libopenh264", "mpeg4"),
     "av1": ("libsvtav1", "libaom-av1", "libx264", "libopenh264", "mpeg4"),
-    "webm": ("libvpx-vp9", "libvpx"),
+    "webm": ("libvpx-vp9", "libsvtav1", "libaom-av1"),  # VP8 has the colours of BT.601 by definition
     "prores": ("prores_ks", "prores"),
     "gif": ("png",),
     "apng": ("png",),
@@ -58,6 +59,8 @@ LADDERS: dict[Format, tuple[str, ...]] = {
 
 _BITEXACT = {"flags": "+bitexact"}
 _TAGS = {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709", "color_range": "tv"}
+_BT709, _LIMITED = 1, 1
+"""FFmpeg's numbers of these tags (ISO/IEC 23091-2)."""
 _PIXELS: dict[PixelForm, str] = {
     "yuv420-8": "yuv420p",
     "yuv420-10": "yuv420p10le",
@@ -81,9 +84,13 @@ _CRF = {
     "libsvtav1": (24, 63),
     "libaom-av1": (24, 63),
     "libvpx-vp9": (24, 63),
-    "libvpx": (10, 63),
 }
 """The constant rate factor of each encoder that has one: one whose loss is not seen, and the largest."""
+_X265_DELAY = 2
+"""Frames by which its pictures are decoded before they are shown. What it says itself is, for a film of one frame or
+two, whatever lay in memory (FFmpeg 8.1.2)."""
+_AT_LEAST = {"libx265": (16, 64), "libsvtav1": (16, 16)}
+"""(height, width) in pixels that an encoder can be trusted with, where it takes less."""
 _TEN_BITS = ("libx265", "libsvtav1", "libaom-av1", "libvpx-vp9")
 """Encoders whose films of 10 bits are played; those of H.264 are not, by browsers and phones."""
 
@@ -209,6 +216,8 @@ def encoded(
         def mux(frame: VideoFrame | None) -> None:
             nonlocal packets
             for packet in stream.encode(frame):
+                if encoding.encoder == "libx265":
+                    packet.dts = packets - _X265_DELAY
                 container.mux(packet)
                 packets += 1
 
@@ -247,13 +256,13 @@ def _encoding(encoder: str, output: OutputOptions, size: tuple[int, int], frames
     if encoder in _CRF:
         default, largest = _CRF[encoder]
         crf = default if output.crf is None else min(output.crf, largest)
-    options = _BITEXACT | _told(encoder, crf or 0, even(size)[1], frames_per_second)
+    options = _BITEXACT | _told(encoder, crf or 0, *even(size))
     if not form.startswith("rgb"):
         options |= _TAGS | {"chroma_sample_location": "left" if form == "yuv422-10" else "center"}
     return Encoding(output.format, encoder, form, size, frames_per_second, crf, tuple(sorted(options.items())))
 
 
-def _told(encoder: str, crf: int, width: int, frames_per_second: Fraction) -> dict[str, str]:
+def _told(encoder: str, crf: int, height: int, width: int) -> dict[str, str]:
     """What an encoder is told of quality and speed; presets for two cores that have a generator to run too."""
     match encoder:
         case "libx264":
@@ -262,18 +271,16 @@ def _told(encoder: str, crf: int, width: int, frames_per_second: Fraction) -> di
             return {"rc_mode": "quality", "qmin": str(crf), "qmax": str(crf)}
         case "mpeg4":  # a quantiser from 1 to 31 in place of the rate factor: FFmpeg's unit of it is 118
             return {"global_quality": str(118 * max(1, crf // 6))}
-        case "libx265":
-            unit = 64 if width > 64 else 32 if width > 32 else 16
+        case "libx265":  # a picture must hold one coding tree unit, and be wider
+            unit = next((unit for unit in (64, 32) if width > unit <= height), 16)
             told = f"pools=none:frame-threads=1:open-gop=0:log-level=none:info=0:ctu={unit}"
-            return {"preset": "medium", "crf": str(crf), "x265-params": told + ":keyint=1" * (width <= 16)}
+            return {"preset": "medium", "crf": str(crf), "x265-params": told}
         case "libsvtav1":
             return {"preset": "8", "crf": str(crf), "svtav1-params": "lp=1"}
         case "libaom-av1":
             return {"usage": "good", "cpu-used": "6", "row-mt": "0", "crf": str(crf), "b": "0"}
         case "libvpx-vp9":
             return {"deadline": "good", "cpu-used": "4", "row-mt": "0", "crf": str(crf), "b": "0"}
-        case "libvpx":  # it wants a bit rate beside the factor: one that is never reached
-            return {"deadline": "good", "cpu-used": "4", "crf": str(max(4, crf)), "b": "1G"}
         case "prores_ks":
             return {"profile": "hq", "vendor": "apl0"}
         case "prores":
@@ -287,6 +294,9 @@ def _told(encoder: str, crf: int, width: int, frames_per_second: Fraction) -> di
 @functools.lru_cache(maxsize=256)
 def _failure(encoding: Encoding) -> str:
     """Why an encoding does not work here, or nothing: two frames are encoded."""
+    height, width = _AT_LEAST.get(encoding.encoder, (1, 1))
+    if encoding.coded_size[0] < height or encoding.coded_size[1] < width:
+        return f"smaller than {width}x{height} px"
     try:
         blank = np.zeros(frame_shape(encoding.form, encoding.size), frame_dtype(encoding.form))
         with encoded(io.BytesIO(), encoding) as add:
@@ -314,6 +324,9 @@ def _video_frame(frame: NDArray[Any], encoding: Encoding) -> VideoFrame:
         raise ValueError(f"a frame {frame.shape} of {frame.dtype}, where {shape} of {dtype} was promised")
     kept = VideoFrame(*encoding.coded_size[::-1], _PIXELS[encoding.form])
     lines = np.ascontiguousarray(frame.astype(">u2") if encoding.form == "rgb-16" else frame).view(np.uint8).ravel()
+    if not encoding.form.startswith("rgb"):  # some encoders ask the frame, not what they were told
+        kept.colorspace = kept.color_primaries = kept.color_trc = _BT709
+        kept.color_range = _LIMITED
     across = dtype.itemsize * (3 if encoding.form.startswith("rgb") else 1)
     for plane in kept.planes:
         size = plane.height * plane.width * across

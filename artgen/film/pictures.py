@@ -129,9 +129,9 @@ def write_gif(
     kept = gif_frames(frames, frames_per_second)
     starts = [round(Fraction(100 * index * frames, kept) / frames_per_second) for index in range(kept + 1)]
     palette = _palette(_some(pictures(), frames, min(_LOOKED_AT, frames)), size)
-    colours = np.full((_COLOURS + 1, 4), 0, np.uint8)  # alpha, red, green, blue
-    colours[:-1] = np.insert(np.array(palette.getpalette()).reshape(-1, 3)[:_COLOURS], 0, 255, axis=1)
-    options = {"fflags": "+bitexact", "loop": "0", "final_delay": str(starts[-1] - starts[-2])}
+    colours = np.insert(np.array(palette.getpalette(), np.uint8).reshape(-1, 3), 0, 255, axis=1)  # alpha first
+    colours[_COLOURS, 0] = 0
+    options = {"fflags": "+bitexact", "loop": "0", "final_delay": str(max(2, starts[-1] - starts[-2]))}
     with (
         file.open("wb") as raw,
         av.open(_WithComment(raw, note), "w", format="gif", options=options) as container,
@@ -151,7 +151,7 @@ def write_gif(
 
 def gif_frames(frames: int, frames_per_second: Fraction) -> int:
     """How many frames a GIF of a film has."""
-    return frames if frames_per_second <= GIF_RATE else max(1, round(frames * GIF_RATE / frames_per_second))
+    return frames if frames_per_second <= GIF_RATE else max(1, int(frames * GIF_RATE / frames_per_second))
 
 
 class _WithComment:
@@ -188,7 +188,10 @@ def _palette(pictures: Iterator[Image.Image], size: tuple[int, int]) -> Image.Im
     """The colours that suit these pictures best, as an image of Pillow's that has them."""
     step = max(1, round((size[0] * size[1] * _LOOKED_AT / _LOOKED_AT_PIXELS) ** 0.5))
     pixels = np.concatenate([np.array(picture)[::step, ::step].reshape(-1, 3) for picture in pictures])
-    return Image.fromarray(pixels[None]).quantize(_COLOURS, kmeans=1)
+    palette = Image.fromarray(pixels[None]).quantize(_COLOURS, kmeans=1)
+    found = (palette.getpalette() or [])[: 3 * _COLOURS]
+    palette.putpalette(found + found[:3] * (_COLOURS + 1 - len(found) // 3))  # 256, with the first one for the rest
+    return palette
 
 
 def _taken_apart(png: bytes) -> tuple[bytes, list[bytes]]:

@@ -194,7 +194,7 @@ def _write_packets(pieces: Sequence[_Piece], file: Path, encoding: Encoding, not
 
 def _stream_like(path: Path, container: OutputContainer, encoding: Encoding) -> VideoStream:
     """The stream of a film for the packets of a piece."""
-    if encoding.container == "webm":  # the frame rate goes into the file only so; the packets need no head
+    if encoding.container == "webm":  # the frame rate goes into the file only so
         stream = cast("VideoStream", container.add_stream(encoding.encoder, rate=encoding.frames_per_second))
         encoding.prepare(stream.codec_context)
         return stream

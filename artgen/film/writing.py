@@ -164,8 +164,7 @@ def verify(
     rate = found.frames_per_second
     if not exact:
         seconds = frames / frames_per_second
-        told = _seconds(file) or found.frames / rate
-        rate = frames_per_second if abs(told - seconds) <= Fraction(1, 50) + seconds / 1000 else rate
+        rate = frames_per_second if abs(_seconds(file) - seconds) <= Fraction(1, 50) + seconds / 1000 else rate
     read = (found.height, found.width, found.frames, decoded, rate)
     meant = (*size, frames, frames, frames_per_second)
     if read != meant:
@@ -177,10 +176,14 @@ def verify(
         )
 
 
-def _seconds(file: Path) -> Fraction | None:
-    """How long a film lasts, if its file tells it."""
-    with opened(file) as (container, _):
-        return None if container.duration is None else Fraction(container.duration, 1_000_000)  # FFmpeg's unit
+def _seconds(file: Path) -> Fraction:
+    """How long a film lasts, by what its file tells of the whole, or of each frame."""
+    with opened(file) as (container, stream):
+        if container.duration is not None:
+            return Fraction(container.duration, 1_000_000)  # FFmpeg's unit
+        return sum(
+            (Fraction(packet.duration or 0) * packet.time_base for packet in container.demux(stream)), Fraction(0)
+        )
 
 
 def yuv420(frame: NDArray[Any]) -> NDArray[np.uint8]:
