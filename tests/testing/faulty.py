@@ -19,7 +19,7 @@ from artgen.data import Dataset, Neighbour, Repainting, StylePicture
 from artgen.metrics import Measured
 from artgen.training import Augmentation, Critic, Features, Generator, LatentSpace, Outputs, Source
 from artgen.walk import Path
-from artgen.walk.prior import combine, norms, require_round, sums, to_normal
+from artgen.walk.prior import combine, norms, require_round, sums
 
 ARTGEN_API = 1
 COMPONENTS: dict[str, list[Component]] = {}
@@ -1232,9 +1232,11 @@ class Jitters(SoundPath):
 class GoesNowhere(SoundPath):
     def __call__(self, space, keyframes, positions):
         still = torch.full_like(keyframes[:1], space.shape[-1] ** 0.5)
-        return (still / norms(still.flatten(1).double()).view(-1, *[1] * len(space.shape))).expand(
-            len(positions), *space.shape
-        ).to(keyframes)
+        return (
+            (still / norms(still.flatten(1).double()).view(-1, *[1] * len(space.shape)))
+            .expand(len(positions), *space.shape)
+            .to(keyframes)
+        )
 
 
 @path
