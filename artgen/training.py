@@ -77,7 +77,7 @@ class LatentSpace:
 
     def __post_init__(self) -> None:
         """Look whether it says all that its prior needs."""
-        if (self.prior == "learned") != (self.mapping is not None and bool(self.z_shape)):
+        if {self.prior == "learned"} != {self.mapping is not None, bool(self.z_shape)}:
             raise PluginError(
                 f"a latent space whose prior is {self.prior} has "
                 f"{'no' if self.mapping is None else 'a'} mapping and z_shape = {self.z_shape}",

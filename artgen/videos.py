@@ -55,7 +55,8 @@ class KeyframeOptions(Options):
     index: int = Field(0, ge=0)
     """Which one, where the seed or the file has several: that of `artgen sample`, counted from 0."""
     seconds: float | None = Field(None, gt=0, le=86_400)
-    """How long the way to the next keyframe takes. Default: its share, by length, of what the others leave."""
+    """How long the way to the next keyframe takes. Default: its share, by length, of what the others leave. If all say
+    it, together they take the film's `seconds`. A way from a picture to itself is a pause."""
     easing: Easing | None = None
     """How it gets going and arrives on that way. Default: that of the film."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -67,6 +69,71 @@ def test_latents_are_drawn_from_the_global_generator(prior):
     torch.manual_seed(3)
     assert torch.equal(space.draw(4), first)
     assert not torch.equal(first, second)
+
+
+class Mapped(Generator):
+    """With latents as a mapping of its own makes them: W of StyleGAN, small."""
+
+    def __init__(self):
+        super().__init__()
+        self.mapping = nn.Linear(3, 5)
+        self.latent = LatentSpace((5,), "learned", self.mapping, (3,), parts={"coarse": slice(0, 2)})
+
+
+def test_learned_latents_are_what_the_mapping_makes_of_normal_ones():
+    generator = Mapped()
+    torch.manual_seed(0)
+    w = generator.latent.draw(5000)
+    assert w.shape == (5000, 5)
+    torch.testing.assert_close(w.mean(0), generator.mapping.bias, rtol=0, atol=0.05)
+    wanted = generator.mapping.weight @ generator.mapping.weight.T
+    torch.testing.assert_close(w.T.cov(), wanted, rtol=0, atol=0.1)
+    assert w.requires_grad  # a trainer learns through it
+
+
+def test_a_copied_generator_maps_by_its_own_mapping():
+    generator = Mapped()
+    average = copy.deepcopy(generator)
+    torch.nn.init.zeros_(average.mapping.weight)
+    assert torch.equal(average.latent.draw(2), average.mapping.bias.expand(2, 5))
+    assert not torch.equal(*generator.latent.draw(2))
+
+
+def test_a_method_serves_as_mapping_too():
+    class Maps(nn.Linear):
+        def mapped(self, z):
+            return self(z) + 1
+
+    layer = Maps(3, 5)
+    space = LatentSpace((5,), "learned", layer.mapped, (3,))
+    assert space.draw(4).shape == (4, 5)
+
+
+def test_spaces_have_a_middle_but_for_the_sphere():
+    assert torch.equal(LatentSpace((2, 3)).middle(), torch.zeros(2, 3))
+    assert torch.equal(LatentSpace((2,), "uniform").middle(), torch.zeros(2))
+    assert LatentSpace((2,), "sphere").middle() is None
+    space, state = Mapped().latent, torch.get_rng_state()
+    middle = space.middle()
+    torch.testing.assert_close(middle, space.mapping.bias.detach(), rtol=0, atol=0.06)  # 4,096 draws
+    assert not middle.requires_grad
+    assert torch.equal(space.middle(), middle)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    "told", [("learned",), ("learned", nn.Identity()), ("gaussian", nn.Identity(), (3,)), ("sphere", None, (3,))]
+)
+def test_a_mapping_belongs_to_a_learned_prior_and_to_no_other(told):
+    with pytest.raises(PluginError, match="mapping and z_shape") as refused:
+        LatentSpace((3,), *told)
+    assert "learned prior" in refused.value.remedy
+
+
+def test_spaces_can_be_compared_and_hashed():
+    parts = {"coarse": slice(0, 2)}
+    assert LatentSpace((5,), parts=parts) == LatentSpace((5,), parts=dict(parts)) != LatentSpace((5,))
+    assert hash(LatentSpace((5,), parts=parts)) == hash(LatentSpace((5,), parts=parts))
 
 
 # Generators

@@ -38,8 +38,8 @@ class PathContract(ComponentContract):
         """A latent space of each prior that the path does not refuse."""
         refusals, found = [], 0
         for prior in get_args(Prior):
-            learned = LatentSpace(shape, "learned", mapping=torch.nn.Identity(), z_shape=shape)
-            space = learned if prior == "learned" else LatentSpace(shape, prior)
+            learned = prior == "learned"
+            space = LatentSpace(shape, prior, torch.nn.Identity() if learned else None, shape if learned else ())
             try:
                 self.path()(space, self.drawn(space), torch.zeros(1, dtype=torch.float64))
             except RecipeError as error:
@@ -59,8 +59,8 @@ class PathContract(ComponentContract):
     def test_it_says_how_it_goes(self) -> None:
         """`loops`, `fewest` and `knots` say what a film is to know of it: positions that rise from 0 to 1 at most."""
         path = self.path()
-        require(isinstance(path.loops, bool), f"`loops` is {path.loops!r}: say True or False.")
-        require(path.fewest >= 1, f"`fewest` is {path.fewest!r}: say how many keyframes.")
+        require(path.loops in (True, False), f"`loops` is {path.loops!r}: say True or False.")
+        require(path.fewest >= 1, f"`fewest` is {path.fewest!r}: say how many keyframes, one at least.")
         for count in {path.fewest, path.fewest + 1, 7}:
             knots = path.knots(count)
             require(
@@ -70,8 +70,8 @@ class PathContract(ComponentContract):
             rising = knots[0] == 0 and bool((knots.diff() > 0).all()) and knots[-1] <= 1
             require(
                 rising and not (path.loops and knots[-1] == 1),
-                f"Knots of {count} keyframes are {knots.tolist()}: let them rise from 0, to 1 at most; of a loop 1 is 0 "
-                "again.",
+                f"Knots of {count} keyframes are {knots.tolist()}: let them rise from 0, to 1 at most; of a loop "
+                "1 is 0 again.",
             )
 
     def test_latents_have_the_form_of_keyframes(self) -> None:
@@ -116,7 +116,7 @@ class PathContract(ComponentContract):
         for space in self.spaces(5, 3):
             keyframes = self.drawn(space)
             together = self.path()(space, keyframes, positions)
-            parts = [self.path()(space, keyframes, part) for part in torch.split(positions, [1, 1, 8, 27])]
+            parts = [self.path()(space, keyframes, part) for part in torch.tensor_split(positions, (1, 2, 10))]
             require(
                 torch.equal(together, torch.cat(parts)),
                 "A latent depends on which others are asked for. Statistics over positions are forbidden, and products "
@@ -190,10 +190,9 @@ class PathContract(ComponentContract):
         for space in self.spaces(16):
             keyframes = self.drawn(space)
 
-            def largest(frames: int, space: LatentSpace = space, keyframes: Tensor = keyframes) -> Tensor:
+            def largest(frames: int, space: LatentSpace = space, keyframes: Tensor = keyframes) -> float:
                 latents = self.path()(space, keyframes, torch.arange(frames, dtype=torch.float64) / frames)
-                steps: Tensor = latents.diff(dim=0).norm(dim=1)
-                return steps.max()
+                return float(latents.diff(dim=0).norm(dim=1).max())
 
             coarse, fine = largest(600), largest(2400)
             require(coarse > 0, "All latents of the walk are one: it must go somewhere.")
