@@ -156,7 +156,7 @@ def _again(film: Path, out: Path | None, run: Path | None) -> tuple[Films, Path,
         raise DataError("artgen has written nothing into it", place=str(film), remedy="Name a film that artgen made.")
     name, table, features = told.get("film"), told.get("videos"), told.get("features")
     made_with = told.get("checkpoint")
-    run = run or film.parent / str(told.get("run", ""))
+    run = run or _run_of(film, str(told.get("run", "")))
     if isinstance(table, dict):
         table |= {"run": str(run.absolute())}
         if isinstance(made_with, dict):
@@ -170,6 +170,21 @@ def _again(film: Path, out: Path | None, run: Path | None) -> tuple[Films, Path,
             remedy="Name the run that it was made with: --run DIR.",
         )
     return films, out or Path("films") / f"{name}-again", run
+
+
+def _run_of(film: Path, told: str) -> Path:
+    """The run that a film was made from, which says where that was beside the file of its table."""
+    from artgen.errors import CheckpointError
+    from artgen.run.record import RUN
+
+    for folder in (*film.absolute().parents, Path.cwd()):
+        if (folder / told / RUN).is_file():
+            return folder / told
+    raise CheckpointError(
+        f"the run that {film.name} was made from, {told}, is not there",
+        place=str(film),
+        remedy="Say where it is: --run DIR.",
+    )
 
 
 def _look(studio: Studio, films: Films, out: Path, rendered: Rendered, encoders: int) -> dict[str, Any]:

@@ -207,7 +207,7 @@ class Studio:
         told = {
             "artgen": artgen.__version__,
             "film": name,
-            "run": os.path.relpath(run.resolve(), self.out.resolve()),
+            "run": os.path.relpath(run.resolve(), self.films.file.resolve().parent),
             "videos": chosen.table() | {"run": ""},
             "features": self._table(self.films.features),
         }
