@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from artgen.videos import Format
 
 
 @click.command()
@@ -16,7 +20,7 @@ def doctor(as_json: bool) -> None:
 
     from artgen.device import choose_device, choose_precision, describe_device
     from artgen.files import cache_folder
-    from artgen.film.encoding import encoders
+    from artgen.film.encoding import LADDERS
     from artgen.plugins import load_plugins
 
     device = choose_device("auto")
@@ -30,7 +34,7 @@ def doctor(as_json: bool) -> None:
             facts[name] = "not installed"
     facts["cache"] = str(cache_folder())
     facts["free_disk_gb"] = round(shutil.disk_usage(".").free / 1e9, 1)
-    facts["films"] = encoders()
+    facts["encoders"] = {name: _encoder(name) for name in LADDERS}
     facts["plugins"] = {
         str(plugin): plugin.state + (f": {plugin.cause}" if plugin.cause else "") for plugin in load_plugins().plugins
     }
@@ -44,3 +48,17 @@ def doctor(as_json: bool) -> None:
                 click.echo(f"  {inner} {what}")
         else:
             click.echo(f"{name}: {value}")
+
+
+def _encoder(output: Format) -> str:
+    """Who encodes films of a format here."""
+    from fractions import Fraction
+
+    from artgen.errors import ArtgenError
+    from artgen.film.encoding import choose_encoding
+    from artgen.videos import OutputOptions
+
+    try:
+        return choose_encoding(OutputOptions(format=output), (256, 256), Fraction(30)).encoder
+    except ArtgenError as error:
+        return str(error)

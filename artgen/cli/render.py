@@ -183,7 +183,7 @@ def _look(studio: Studio, films: Films, out: Path, rendered: Rendered, encoders:
     whole = Whole(films, out, studio.device, studio.plugins, studio.workshop, studio.run)
     seconds: dict[str, float] = {}
     for name, chosen in whole.named():
-        seconds[name] = seconds_for(whole.plan(name, chosen), encoders)
+        seconds[name] = seconds_for(whole.plan(name, chosen), studio.device, encoders)
     return {"seconds": seconds}
 
 

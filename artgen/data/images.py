@@ -251,13 +251,18 @@ def _png_16(levels: NDArray[np.uint16], note: str) -> bytes:
     """Pillow writes no colour of 16 bits; OpenCV does, without profile and note, which go in behind its first chunk."""
     to_bgr = cv2.COLOR_RGB2BGR if levels.shape[2] == 3 else cv2.COLOR_RGBA2BGRA
     file = cv2.imencode(".png", cv2.cvtColor(levels, to_bgr))[1].tobytes()
-    chunks = _chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(_srgb()))
+    return file[:_PNG_HEAD_BYTES] + png_marks(note) + file[_PNG_HEAD_BYTES:]
+
+
+def png_marks(note: str) -> bytes:
+    """The chunks of a PNG file that say sRGB and hold a note; they stand behind its first one."""
+    chunks = png_chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(_srgb()))
     if note:  # keyword, not compressed, no language and no translated keyword, then the text in UTF-8
-        chunks += _chunk(b"iTXt", _NOTE.encode() + b"\0\0\0\0\0" + note.encode())
-    return file[:_PNG_HEAD_BYTES] + chunks + file[_PNG_HEAD_BYTES:]
+        chunks += png_chunk(b"iTXt", _NOTE.encode() + b"\0\0\0\0\0" + note.encode())
+    return chunks
 
 
-def _chunk(name: bytes, content: bytes) -> bytes:
+def png_chunk(name: bytes, content: bytes) -> bytes:
     """A chunk of a PNG file (W3C, Portable Network Graphics, section 5.3)."""
     return len(content).to_bytes(4) + name + content + zlib.crc32(name + content).to_bytes(4)
 
@@ -295,9 +300,11 @@ def with_alpha(picture: Picture, alpha: Alpha) -> Picture:
 
 
 def note_in(path: str | Path) -> str:
-    """The note that `encode` or `encode_png` left in a file, or nothing."""
+    """The note that `encode` or `encode_png` left in a file, or the comment of a GIF, or nothing."""
     try:
         with _opened(path) as image:
+            if isinstance(image, GifImageFile):
+                return bytes(image.info.get("comment", b"")).decode(errors="replace")
             if isinstance(image, TiffImageFile):
                 described = json.loads(str(image.tag_v2.get(_IMAGE_DESCRIPTION)))
                 return str(described.get(_NOTE, "")) if isinstance(described, dict) else ""

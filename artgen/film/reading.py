@@ -32,6 +32,7 @@ import numpy as np
 from av.video.reformatter import Colorspace, Interpolation
 from av.video.stream import VideoStream
 
+from artgen.data import images
 from artgen.data.images import ALPHA_OVER, HEIF_BRANDS, MAX_PIXELS, Picture, shown
 from artgen.errors import DataError
 
@@ -50,14 +51,16 @@ _FORMATS = (  # where in the file, what stands there, FFmpeg's name of the forma
     (8, b"AVI ", "avi"),
     (0, b"GIF87a", "gif"),
     (0, b"GIF89a", "gif"),
+    (37, b"acTL", "apng"),  # behind the first chunk of a PNG, where its writers put it
 )
 _CODECS = frozenset((
     "av1", "libaom-av1", "libdav1d", "h264", "hevc", "libvpx", "libvpx-vp9", "vp8", "vp9",
     "mpeg1video", "mpeg2video", "mpeg4", "msmpeg4", "dnxhd", "dvvideo", "prores", "mjpeg",
-    "ffv1", "ffvhuff", "huffyuv", "qtrle", "rawvideo", "png", "gif",
+    "ffv1", "ffvhuff", "huffyuv", "qtrle", "rawvideo", "png", "apng", "gif",
 ))  # fmt: skip
 _REMEDY = (
-    "It may be MP4, MOV, MKV, WebM, AVI or an animated GIF; play it, and convert or copy it anew if it is damaged."
+    "It may be MP4, MOV, MKV, WebM, AVI or an animated GIF or PNG; "
+    "play it, and convert or copy it anew if it is damaged."
 )
 
 _THREADS = 4
@@ -86,7 +89,7 @@ def probe(path: str | Path) -> FilmInfo:
     Raises:
         DataError: It is not a film that can be read; `cause` says why.
     """
-    with _opened(path) as (container, stream):
+    with opened(path) as (container, stream):
         frames, first = 0, None
         for packet in container.demux(stream):
             if first is None:
@@ -109,7 +112,7 @@ def read_frames(path: str | Path, first: int = 0, count: int | None = None) -> I
     Raises:
         DataError: It is not a film that can be read, or damaged before what was wanted has come; `cause` says why.
     """
-    with _opened(path) as (container, stream):
+    with opened(path) as (container, stream):
         size: tuple[int, int] | None = None
         for frame in islice(_decoded(path, container, stream), first, None if count is None else first + count):
             if size not in (None, (frame.height, frame.width)):
@@ -119,29 +122,34 @@ def read_frames(path: str | Path, first: int = 0, count: int | None = None) -> I
 
 
 def note_in(path: str | Path) -> str:
-    """The note that a `FilmWriter` left in a file, or nothing."""
+    """The note that was left in a film, an animated picture or the first file of a folder of PNG files, or nothing."""
+    if Path(path).is_dir():
+        first = min(Path(path).glob("*.png"), default=None)
+        return "" if first is None else images.note_in(first)
+    if note := images.note_in(path):
+        return note
     try:
-        with _opened(path) as (container, _):
-            return str(container.metadata.get("comment", ""))
+        with opened(path) as (container, _):
+            return next((str(text) for key, text in container.metadata.items() if key.lower() == "comment"), "")
     except DataError:
         return ""
 
 
 def format_of(start: bytes) -> str | None:
-    """FFmpeg's name of the format of a film that starts with these bytes (12 or more), or None if it is none."""
+    """FFmpeg's name of the format of a film that starts with these bytes (64 suffice), or None if it is none."""
     if start[4:8] == b"ftyp" and start[8:12] in HEIF_BRANDS:
         return None
     return next((name for at, magic, name in _FORMATS if start[at:].startswith(magic)), None)
 
 
 @contextmanager
-def _opened(path: str | Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+def opened(path: str | Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """A film, checked, and its stream of pictures; what goes wrong here or in the block becomes a DataError."""
     try:
         if not stat.S_ISREG(Path(path).stat().st_mode):
             raise _refusal(path, "not a file")  # a pipe would wait for its writer for ever
         with Path(path).open("rb") as file:
-            start = file.read(16)
+            start = file.read(64)
             format_name = format_of(start)
             if format_name is None:
                 raise _refusal(path, "not a film of a format that is read" if start else "an empty file")

@@ -3,52 +3,32 @@
 Films of neural networks commonly come out in other colours than their pictures: FFmpeg converts RGB by the matrix of
 BT.601 and tags nothing, and players take HD for BT.709. Here `yuv420` converts by the matrix of BT.709, and the file
 says so. Its transfer is tagged BT.709 too, and not sRGB: players that manage colours would change the tones.
-
-The same frames give the same bytes on every machine that has the same encoder: the conversion is made of single
-additions and multiplications; x264, whose output depends on its number of threads, has one, and leaves out what is not
-exact (mbtree).
 """
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import Any, Self
 
-import av
 import numpy as np
-from av.codec import CodecContext
 from av.error import FFmpegError
-from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from artgen import files
 from artgen.data.images import MAX_PIXELS, shown
 from artgen.errors import ArtgenError, DataError
-from artgen.film.reading import probe, read_frames
+from artgen.film.colour import levels, planes
+from artgen.film.encoding import LADDERS, encoded, first_working
+from artgen.film.reading import opened, probe, read_frames
+from artgen.videos import OutputOptions
 
-if TYPE_CHECKING:
-    from av.video.codeccontext import VideoCodecContext
-    from av.video.stream import VideoStream
-
-ENCODERS = ("libx264", "mpeg4")
+ENCODERS = LADDERS["mp4"]
 """FFmpeg's names, the best first."""
-RED, GREEN, BLUE = np.float32(0.2126), np.float32(0.7152), np.float32(0.0722)
-"""Shares of luma (ITU-R BT.709-6, item 3.2)."""
-_TAGS = {
-    "colorspace": "bt709",
-    "color_primaries": "bt709",
-    "color_trc": "bt709",
-    "color_range": "tv",
-    "chroma_sample_location": "center",
-}
-
-log = logging.getLogger(__name__)
 
 
 class FilmWriter:
@@ -86,12 +66,11 @@ class FilmWriter:
         self.crf, self.note, self.replace, self.frames = crf, note, replace, 0
         if min(size) < 1 or size[0] * size[1] > MAX_PIXELS or self.frames_per_second <= 0:
             raise _refusal(self.path, f"a film of {size[1]}x{size[0]} px at {self.frames_per_second} frames a second")
-        if not replace and os.path.lexists(self.path):
-            raise _refusal(self.path, "there is such a file already", "Choose another name, or move it away.")
+        refuse_existing(self.path, replace)
 
     def __enter__(self) -> Self:
         self._written = self._writing()
-        with self._disk_trouble():
+        with self._trouble():
             self._written.__enter__()
         return self
 
@@ -100,131 +79,118 @@ class FilmWriter:
 
         Raises:
             ResourceError: The disk is full.
+            ArtgenError: The encoder failed.
         """
         if frame.shape != (*self.size, 3):
             raise ValueError(f"a frame {frame.shape}, where {(*self.size, 3)} was promised")
-        coded = VideoFrame.from_ndarray(yuv420(frame), "yuv420p")
-        coded.pts, coded.time_base = self.frames, 1 / self.frames_per_second
-        with self._disk_trouble():
-            self._container.mux(self._stream.encode(coded))
+        with self._trouble():
+            self._add(yuv420(frame))
         self.frames += 1
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._disk_trouble():
+        with self._trouble():
             self._written.__exit__(kind, error, trace)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """The file, from its beginning to its name; frames are added where it yields."""
-        even = self.size[0] + self.size[0] % 2, self.size[1] + self.size[1] % 2
-        encoder = choose_encoder(even, self.frames_per_second, self.crf)
-        # faststart: the index comes first, so that a browser plays what it has. bitexact: no version of the library.
-        options = {"movflags": "+faststart", "fflags": "+bitexact"}
+        output = OutputOptions(format="mp4", crf=self.crf)
+        encoding = first_working(ENCODERS, output, self.size, self.frames_per_second)
         with files.replacing(self.path, new=not self.replace) as temporary:
-            with av.open(str(temporary), "w", format="mp4", options=options) as self._container:
-                if self.note:
-                    self._container.metadata["comment"] = self.note
-                self._stream = cast("VideoStream", self._container.add_stream(encoder, rate=self.frames_per_second))
-                _set_up(self._stream.codec_context, encoder, even, self.frames_per_second, self.crf)
-                self._container.start_encoding()
+            with encoded(temporary, encoding, note=self.note, movflags=INDEX_FIRST) as self._add:
                 yield
-                if not self.frames:
-                    raise _refusal(self.path, "a film of no frames", "Add one.")
-                self._container.mux(self._stream.encode(None))
-            self._verify(temporary, even)
+                require_frames(self.frames, self.path)
+            verify(temporary, self.path, encoding.coded_size, self.frames, self.frames_per_second)
 
-    def _verify(self, file: Path, size: tuple[int, int]) -> None:
-        """Read the film back, all of it.
+    def _trouble(self) -> Any:
+        return trouble(self.path)
 
-        Raises:
-            ArtgenError: It is not the film that was meant.
-        """
-        found = probe(file)
-        decoded = sum(1 for _ in read_frames(file))
-        read = (found.height, found.width, found.frames, decoded, found.frames_per_second)
-        meant = (*size, self.frames, self.frames, self.frames_per_second)
-        if read != meant:
-            raise ArtgenError(
-                "height, width, frames, frames decoded and frames a second should be "
-                f"{', '.join(map(str, meant))}, and read back as {', '.join(map(str, read))}",
-                place=shown(self.path),
-                remedy="Nothing was kept. The disk or the encoder may be at fault.",
-            )
 
-    def _disk_trouble(self) -> Any:
-        return files.disk_trouble(self.path, "the film cannot be written")
+INDEX_FIRST = "+faststart"
+"""The index of an MP4 comes first, so that a browser plays what it has."""
+
+
+@contextmanager
+def trouble(path: Path) -> Iterator[None]:
+    """Errors of the disk and of the encoder in the body become those of artgen, and name the film."""
+    try:
+        with files.disk_trouble(path, "the film cannot be written"):
+            yield
+    except FFmpegError as error:
+        said = shown(error.strerror or str(error))
+        raise ArtgenError(
+            f"the film cannot be encoded: {said}", place=shown(path), remedy="Nothing was kept; run again."
+        ) from error
+
+
+def refuse_existing(path: Path, replace: bool) -> None:
+    """Raise a DataError if something has the name of a film that is to be new."""
+    if not replace and os.path.lexists(path):
+        raise _refusal(path, "there is such a file already", "Choose another name, or move it away.")
+
+
+def require_frames(frames: int, path: Path) -> None:
+    """Raise a DataError if there are none."""
+    if not frames:
+        raise _refusal(path, "a film of no frames", "Add one.")
+
+
+def verify(
+    file: Path,
+    place: Path,
+    size: tuple[int, int],
+    frames: int,
+    frames_per_second: Fraction,
+    *,
+    exact: bool = True,
+) -> None:
+    """Read a film back, all of it.
+
+    Args:
+        file: The film, under a name that is not yet its own.
+        place: Its name.
+        size: (height, width) that is meant, in pixels.
+        frames: How many are meant.
+        frames_per_second: The rate that is meant.
+        exact: The file holds the rate. Where it holds rounded times, the film must be as long as is meant.
+
+    Raises:
+        ArtgenError: It is not the film that was meant.
+    """
+    found = probe(file)
+    decoded = sum(1 for _ in read_frames(file))
+    rate = found.frames_per_second
+    if not exact:
+        seconds = frames / frames_per_second
+        rate = frames_per_second if abs(_seconds(file) - seconds) <= Fraction(1, 50) + seconds / 1000 else rate
+    read = (found.height, found.width, found.frames, decoded, rate)
+    meant = (*size, frames, frames, frames_per_second)
+    if read != meant:
+        raise ArtgenError(
+            "height, width, frames, frames decoded and frames a second should be "
+            f"{', '.join(map(str, meant))}, and read back as {', '.join(map(str, read))}",
+            place=shown(place),
+            remedy="Nothing was kept. The disk or the encoder may be at fault.",
+        )
+
+
+def _seconds(file: Path) -> Fraction:
+    """How long a film lasts, by what its file tells of the whole, or of each frame."""
+    with opened(file) as (container, stream):
+        if container.duration is not None:
+            return Fraction(container.duration, 1_000_000)  # FFmpeg's unit
+        return sum(
+            (Fraction(packet.duration or 0) * packet.time_base for packet in container.demux(stream)), Fraction(0)
+        )
 
 
 def yuv420(frame: NDArray[Any]) -> NDArray[np.uint8]:
-    """RGB, (H, W, 3), uint8 or float in [-1, 1] -> luma and two differences of colour, by the matrix of BT.709.
-
-    8 bits, limited range: luma from 16 to 235, differences from 16 to 240. Each difference is that of the mean colour
-    of 2x2 pixels. An odd height or width repeats the last row or column.
-
-    Returns:
-        (3/2 H, W) uint8: the plane of luma, (H, W), then those of blue and red, (H/2, W/2), each read row by row.
-    """
-    levels = frame.astype(np.float32) if frame.dtype == np.uint8 else (frame.clip(-1, 1).astype(np.float32) + 1) * 127.5
-    height, width = levels.shape[:2]
-    if height % 2 or width % 2:
-        levels = np.pad(levels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    red, green, blue = np.moveaxis(levels, 2, 0)
-    luma = RED * red + GREEN * green + BLUE * blue  # 0 to 255
-    luma_of_4, red_of_4, blue_of_4 = _sums_of_4(luma), _sums_of_4(red), _sums_of_4(blue)
-    planes = (
-        luma * np.float32(219 / 255) + 16,
-        (blue_of_4 - luma_of_4) * (np.float32(224 / 255 / 4) / (2 * (1 - BLUE))) + 128,
-        (red_of_4 - luma_of_4) * (np.float32(224 / 255 / 4) / (2 * (1 - RED))) + 128,
-    )
-    return np.concatenate([plane.ravel() for plane in planes]).round().astype(np.uint8).reshape(-1, levels.shape[1])
-
-
-def _sums_of_4(plane: NDArray[np.float32]) -> NDArray[np.float32]:
-    rows = plane[::2] + plane[1::2]
-    return rows[:, ::2] + rows[:, 1::2]
-
-
-def choose_encoder(size: tuple[int, int], frames_per_second: Fraction, crf: int) -> str:
-    """The first of `ENCODERS` that is there and encodes a frame of this size.
-
-    Raises:
-        ArtgenError: None of them does.
-    """
-    failures = []
-    for name in ENCODERS:
-        try:
-            context = cast("VideoCodecContext", CodecContext.create(name, "w"))
-            _set_up(context, name, size, frames_per_second, crf)
-            context.encode(VideoFrame(size[1], size[0], "yuv420p"))
-            context.encode(None)
-        except (FFmpegError, ValueError) as error:
-            failures.append(f"{name}: {error}")
-            continue
-        if failures:
-            log.warning("Films are encoded by %s, which is not the best encoder: %s", name, "; ".join(failures))
-        return name
-    raise ArtgenError(
-        f"no encoder makes a film of {size[1]}x{size[0]} px: {'; '.join(failures)}",
-        remedy="Choose another size; or install PyAV as its makers pack it: pip install --force-reinstall av",
-    )
-
-
-def _set_up(
-    context: VideoCodecContext, encoder: str, size: tuple[int, int], frames_per_second: Fraction, crf: int
-) -> None:
-    """Tell an encoder what comes and how good it should be."""
-    context.height, context.width = size
-    context.pix_fmt = "yuv420p"
-    context.time_base, context.framerate = 1 / frames_per_second, frames_per_second
-    context.thread_count = 1
-    if encoder == "libx264":  # without mbtree, whose AVX-512 code gives other bytes now and then (x264, core 165)
-        quality = {"crf": str(crf), "mbtree": "0"}
-    else:  # MPEG-4 has a quantiser from 1 to 31 in place of the rate factor: FFmpeg's unit of it is 118
-        quality = {"global_quality": str(118 * max(1, crf // 6))}
-    context.options = _TAGS | quality
-    context.qscale = "global_quality" in quality
+    """RGB, (H, W, 3), uint8 or float in [-1, 1] -> one frame of 8 bits, (3/2 H, W) uint8, as `as_frames` tells it."""
+    rgb = frame.astype(np.float32) if frame.dtype == np.uint8 else levels(frame, 255)
+    made: NDArray[np.uint8] = planes(np.moveaxis(rgb, 2, 0)[None], "yuv420-8")[0]
+    return made
 
 
 def _refusal(path: Path, cause: str, remedy: str = "") -> DataError:

@@ -1,83 +1,63 @@
-"""From a path to pictures: the frames of a walk through the latent space of a run."""
+"""The frames of a film, one after the other, for whoever writes Python."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
+from pydantic import ValidationError
 
+from artgen import files
 from artgen.data.dataset import Workshop
 from artgen.data.images import Picture
-from artgen.device import exhaustion
+from artgen.data.pixels import to_uint8
 from artgen.errors import RecipeError
 from artgen.plugins import load_plugins
-from artgen.rng import drawing
-from artgen.run.making import make
-from artgen.run.opening import OpenRun, open_run
-from artgen.run.pictures import given_for, make_pictures
-from artgen.walk.path import Path as WalkPath
-
-_BATCH = 64
-"""Frames made at once; counted from the first, so that it does not matter how many of them are taken."""
-
-
-def walk_frames(run: OpenRun, *, keyframes: int, frames: int, seed: int, path: WalkPath) -> Iterator[Picture]:
-    """Frames (H, W, 3) uint8 of a walk that is a loop: after the last of them comes the first.
-
-    Args:
-        run: Its newest checkpoint makes them.
-        keyframes: How many latents are drawn for the path; those of fewer are the first of those of more.
-        frames: How many the walk is divided into.
-        seed: One seed, the same walk.
-        path: How keyframes are connected; a loop.
-
-    Raises:
-        RecipeError: The generator takes no latents, or the path needs more keyframes, is no loop, or has no meaning for
-            them.
-        ResourceError: A batch of frames does not fit into memory.
-    """
-    space = run.average.latent
-    if run.average.takes != "latent" or space is None:
-        raise RecipeError(
-            f"its generator takes {run.average.takes}, and a walk needs one that takes latents",
-            place=str(run.folder.path),
-            remedy="Choose the run of a GAN that makes pictures out of nothing else.",
-        )
-    if not path.loops or keyframes < path.fewest:
-        raise RecipeError(
-            f"its path needs {path.fewest} keyframes, found {keyframes}" if path.loops else "its path is no loop",
-            place="walk",
-            remedy="Draw more keyframes." if path.loops else "Choose another one.",
-        )
-    drawn = given_for(run.average, keyframes, seed, "walk", torch.device("cpu"), None, run.size)
-    assert drawn is not None
-    for start in range(0, frames, _BATCH):
-        positions = torch.arange(start, min(frames, start + _BATCH), dtype=torch.float64) / frames
-        latents = path(space, drawn, positions).to(run.device)
-        with (
-            exhaustion(f"{len(latents)} pictures of {run.size} px", "Choose a run of smaller pictures."),
-            drawing(seed, "walk noise"),  # of a generator that draws also when it only makes pictures
-        ):
-            made = make_pictures(run.generator, latents, run.device, run.precision)
-        yield from made.permute(0, 2, 3, 1).cpu().numpy()
+from artgen.recipe import Chosen, Films
+from artgen.walk.studio import Studio
 
 
 def frames_of(
-    folder: str | Path, workshop: Workshop, *, keyframes: int, frames: int, seed: int, path: str
+    run: str | Path,
+    *,
+    path: str = "spline",
+    device: torch.device | str = "cpu",
+    workshop: Workshop | None = None,
+    **table: Any,
 ) -> Iterator[Picture]:
-    """`walk_frames` of a run folder, opened with the installed plugins, on the CPU: the same on every machine's device.
+    """The frames (H, W, 3) uint8 of the film that `artgen render` would make of a table `[videos.NAME]`.
 
-    `path` is the name of a path, which has its default options.
+    They are made in batches as they are asked for: a few of a long film cost a few. After the last frame of a loop
+    comes the first. On the CPU, unless told: then they are the same whatever other devices the machine has.
+
+    Args:
+        run: The folder of a run.
+        path: The name of a walk.
+        device: Where pictures are made.
+        workshop: Shows progress and prepares pictures, where the generator needs some; by default quietly.
+        table: What else the table says: `keyframes=8, seconds=12, seed=7`.
 
     Raises:
         CheckpointError: It is no run folder, or holds no checkpoint that is whole.
         PluginError: A plugin that the run was made with is missing, or no plugin has such a path.
-        RecipeError: As for `walk_frames`.
+        RecipeError: The table has a fault, or the generator takes no latents.
         ResourceError: A batch of frames does not fit into memory.
     """
     plugins = load_plugins()
     component = plugins.component("path", path)
-    way: WalkPath = make(component, component.options())
-    run = open_run(Path(folder), torch.device("cpu"), plugins, workshop)
-    yield from walk_frames(run, keyframes=keyframes, frames=frames, seed=seed, path=way)
+    try:
+        options = component.options.model_validate_json(json.dumps(table), context={"": str(Path.cwd())})
+    except (ValidationError, TypeError) as error:
+        raise RecipeError(str(error), place=f"a film of {run}") from None
+    chosen: Chosen[Any] = Chosen("film", path, component, options)
+    films = Films(name="film", file=Path(run), title="", features=None, executor=None, videos=(chosen,))
+    with TemporaryDirectory() as folder:  # nothing is kept
+        quiet = workshop or Workshop(files.cache_folder(), lambda title, total: nullcontext(lambda count: None), 1)
+        film = Studio(films, Path(folder), torch.device(device), plugins, quiet, Path(run)).plan("film", chosen)
+    for pictures in film.shot().pictures(range(film.frames)):
+        yield from to_uint8(pictures).permute(0, 2, 3, 1).cpu().numpy()

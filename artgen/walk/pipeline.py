@@ -129,8 +129,9 @@ def render_pieces(
             if made > 0:
                 advance(made)
                 at_work.rotate(-1)
-            elif (ended := at_work.popleft()) and made == 0:
-                closing.append(ended)
+            else:
+                ended = at_work.popleft()
+                closing.extend([ended] if made == 0 else [])
             while len(closing) > (encoders if at_work else 0):
                 close(closing.popleft())
     except BaseException:
@@ -195,6 +196,8 @@ class _Encoder(threading.Thread):
     def run(self) -> None:
         batch: _Batch | None = None
         try:
+            with files.disk_trouble(self.segment.path, "a piece of a film cannot be written"):
+                files.make_folder(self.segment.path.parent)
             with (
                 files.disk_trouble(self.segment.path, "a piece of a film cannot be written"),
                 files.replacing(self.segment.path) as temporary,
@@ -235,9 +238,7 @@ class _Encoder(threading.Thread):
 class _Batch:
     """Frames on the host that several encoders read."""
 
-    def __init__(
-        self, array: NDArray[Any], readers: int, copied: torch.cuda.Event | None, free: Callable[[], object]
-    ) -> None:
+    def __init__(self, array: NDArray[Any], readers: int, copied: Any, free: Callable[[], object]) -> None:
         self._array, self._readers, self._copied, self._free = array, readers, copied, free
         self._lock = threading.Lock()
 
@@ -263,7 +264,8 @@ class HostBuffers:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._cuda: Any = torch.cuda  # whose types differ from torch to torch
+        self._stream = self._cuda.Stream(device) if device.type == "cuda" else None
         self._free: dict[tuple[PixelForm, torch.Size], deque[Tensor]] = {}
 
     def copied(self, frames: Tensor, form: PixelForm, readers: int) -> _Batch:
@@ -272,11 +274,11 @@ class HostBuffers:
             return _Batch(frames.cpu().numpy(), readers, None, _nothing)
         free = self._free.setdefault((form, frames.shape), deque())
         buffer = free.popleft() if free else torch.empty(frames.shape, dtype=frames.dtype, pin_memory=True)
-        self._stream.wait_stream(torch.cuda.current_stream(frames.device))
-        with torch.cuda.stream(self._stream):
+        self._stream.wait_stream(self._cuda.current_stream(frames.device))
+        with self._cuda.stream(self._stream):
             buffer.copy_(frames, non_blocking=True)
             frames.record_stream(self._stream)
-            copied = torch.cuda.Event()
+            copied = self._cuda.Event()
             copied.record(self._stream)
         return _Batch(np.asarray(buffer.numpy()), readers, copied, lambda: free.append(buffer))
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import replace
-from itertools import chain, repeat
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,14 +19,15 @@ from numpy.typing import NDArray
 from artgen import files
 from artgen.data.images import Picture, encode_png
 from artgen.data.pixels import grid
+from artgen.errors import ArtgenError
 from artgen.film import read_frames
-from artgen.film.colour import as_frames
-from artgen.film.segments import SegmentWriter
+from artgen.film.segments import join
 from artgen.recipe import Chosen, Films
 from artgen.training import Size
 from artgen.videos import VideoOptions
+from artgen.walk.pipeline import Piece, Segment, render_pieces
 from artgen.walk.speed import Pace
-from artgen.walk.studio import SEGMENT_FRAMES, Film
+from artgen.walk.studio import Film
 
 FRAMES_PER_SECOND = 8
 """Of a preview, at most; it lasts as long as the film."""
@@ -104,21 +104,30 @@ def _points(curve: NDArray[np.float64]) -> NDArray[np.int32]:
     return np.stack([x, y], 1).round().astype(np.int32).reshape(-1, 1, 2)
 
 
-def seconds_for(film: Film, encoders: int) -> float:
-    """How long a film would take, from its first batches: generator and encoders work at once."""
-    shot = film.shot()
-    batches = shot.pictures(range(min(film.frames, max(shot.batch_frames, SEGMENT_FRAMES // 4))))
-    pictures = next(batches)  # the first one takes longer than any other
-    begun, made = time.perf_counter(), len(pictures)
-    for batch in batches:
-        pictures, made = batch, made + len(batch)
-    synthesis = (time.perf_counter() - begun) / max(1, made - len(pictures)) if made > len(pictures) else 0.0
-    encoding = 0.0
-    for output in film.outputs:
-        frames = as_frames(pictures, output.encoding.form).cpu().numpy()
-        begun = time.perf_counter()
-        with TemporaryDirectory() as folder, SegmentWriter(Path(folder) / "segment", output.encoding) as writer:
-            for frame in chain.from_iterable(repeat(frames, SEGMENT_FRAMES // 4 // len(frames) or 1)):
-                writer.add(frame)
-        encoding += (time.perf_counter() - begun) / ((SEGMENT_FRAMES // 4 // len(frames) or 1) * len(frames))
-    return film.frames * max(synthesis, encoding / encoders)
+def seconds_for(film: Film, device: torch.device, encoders: int) -> float:
+    """How long a film would take: its first piece is made, encoded and joined, by one encoder, and thrown away.
+
+    On a CPU generator and encoders share the cores, so what counts is the time that these are busy; elsewhere they work
+    side by side, and the slower one counts.
+    """
+    stretch, busy = film.stretches[0], time.process_time()
+    with TemporaryDirectory() as folder:
+        made = [Segment(Path(folder) / output.path.name, "", len(stretch), output.encoding) for output in film.outputs]
+        for output, segment in zip(film.outputs, made, strict=True):
+            render_pieces([Piece(film.name, film.shot, stretch, [segment])], device, 1, _ignored, _raised)
+            join([segment.path], Path(folder) / f"whole {output.path.name}", output.encoding, len(stretch))
+    busy, begun = time.process_time() - busy, time.perf_counter()
+    for pictures in film.shot().pictures(stretch):
+        pictures.cpu()
+    seconds = busy / encoders
+    if device.type != "cpu":
+        seconds = max(seconds, time.perf_counter() - begun)
+    return film.frames / len(stretch) * seconds
+
+
+def _ignored(_: int) -> None: ...
+
+
+def _raised(piece: Piece, fault: ArtgenError | None) -> None:
+    if fault is not None:
+        raise fault

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -96,8 +96,8 @@ class Maker:
             torch.no_grad(),
             mixed(self.device, self.precision),
         ):
-            made = torch.cat([self._pictures(batch) for batch in filled.split(self.batch)])[:count]
-        return _in_grid(made.unflatten(0, latents.shape[:2]), *self.options.grid)
+            made = torch.cat([self._pictures(batch) for batch in torch.split(filled, self.batch)])[:count]
+        return _in_grid(made.view(*latents.shape[:2], *made.shape[1:]), *self.options.grid)
 
     def _pictures(self, given: Tensor) -> Tensor:
         with drawing(self.options.seed, "walk noise"):  # of a generator that draws also when it only makes pictures
@@ -150,7 +150,7 @@ class LearningShot:
         size: Of a frame: that of the last checkpoint; those of smaller pictures are enlarged.
     """
 
-    def __init__(self, makers: list[Callable[[], Maker]], walk: Walk, positions: NDArray[np.float64]) -> None:
+    def __init__(self, makers: Sequence[Callable[[], Maker]], walk: Walk, positions: NDArray[np.float64]) -> None:
         self.makers, self.walk, self.positions = makers, walk, torch.from_numpy(positions)
         self.batch_frames = 1  # so that a frame is the same in whatever company
         self._open(len(makers) - 1)

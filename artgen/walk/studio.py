@@ -255,7 +255,7 @@ class Studio:
 
     def _outputs(self, name: str, options: VideoOptions, size: Size) -> Iterator[Output]:
         for output in map(as_output, options.outputs):
-            encoding = choose_encoding(output, tuple(size), options.frames_per_second)
+            encoding = choose_encoding(output, size, options.frames_per_second)
             yield Output(output, self.out / file_name(name, output), encoding)
 
     def _open(self, run: Path, images: int) -> OpenRun:
@@ -346,14 +346,17 @@ class Studio:
         return features
 
     def _walking(self, run: Path, options: VideoOptions, walk: Walk, positions: NDArray[np.float64]) -> Shot:
-        return WalkShot(_maker(self._opened(run, options.checkpoint_images), options), walk, positions)
+        return WalkShot(self._maker_of(run, options.checkpoint_images, options), walk, positions)
 
     def _learning(self, run: Path, options: VideoOptions, walk: Walk, positions: NDArray[np.float64]) -> Shot:
         saved = sorted({checkpoint.images_of(path) for path in checkpoint.committed(RunFolder.read(run).checkpoints)})
         if not saved:
             raise CheckpointError("it has no checkpoint yet", place=str(run), remedy="Let it train to its first one.")
-        makers = [lambda images=images: _maker(self._opened(run, images), options) for images in saved]
+        makers = [functools.partial(self._maker_of, run, images, options) for images in saved]
         return LearningShot(makers, walk, positions)
+
+    def _maker_of(self, run: Path, images: int, options: VideoOptions) -> Maker:
+        return _maker(self._opened(run, images), options)
 
     @staticmethod
     def _table(chosen: Chosen[Any] | None) -> dict[str, Any] | None:

@@ -144,11 +144,13 @@ def walk(options: WalkOptions, workshop: Workshop) -> Dataset:
     contents = []
     frames = frames_of(
         options.content,
-        workshop,
-        keyframes=options.keyframes,
-        frames=options.frames,
-        seed=options.seed,
         path=options.route,
+        workshop=workshop,
+        keyframes=options.keyframes,
+        seconds=options.frames,
+        fps=1,
+        seed=options.seed,
+        speed="path",
     )
     with workshop.progress("Making frames", options.frames) as advance:
         for number, frame in enumerate(frames):

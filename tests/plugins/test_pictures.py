@@ -727,7 +727,7 @@ def gan(tmp_path_factory):
 def test_a_walk_is_the_loop_of_a_run(made, gan, tmp_path):
     table = {"content": gan, "keyframes": 3, "frames": 5, "seed": 1, "frames_per_second": 12.5, "route": "orbit"}
     dataset = made(WalkOptions, resolution=16, **table)
-    wanted = frames_of(gan, quiet_workshop(tmp_path), keyframes=3, frames=5, seed=1, path="orbit")
+    wanted = frames_of(gan, keyframes=3, seconds=5, fps=1, seed=1, path="orbit", speed="path")
     assert np.array_equal(dataset.real, list(wanted))
     repainting = dataset.repainting
     assert (repainting.loops, repainting.frames_per_second) == (True, Fraction(25, 2))
