@@ -262,7 +262,7 @@ def _is_made(film: Film, output: Output) -> bool:
             place=str(output.path),
             remedy="Choose another folder with --out, or rename the table.",
         )
-    return bool(told == json.loads(film.note(output)))
+    return bool(told["key"] == film.key(output))
 
 
 def _join(film: Film, outputs: Sequence[Output]) -> None:

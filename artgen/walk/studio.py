@@ -120,10 +120,15 @@ class Film:
             made.append(Segment(path, key, len(stretch), output.encoding))
         return made
 
+    def key(self, output: Output) -> str:
+        """The hash of all that a file depends on."""
+        return digest([segment.key for segment in self.segments(output)])
+
     def note(self, output: Output) -> str:
-        """What is written into a file: from it the same film can be made again."""
-        key = digest([segment.key for segment in self.segments(output)])
-        return json.dumps(self.told | {"encoder": output.encoding.encoder, "key": key}, ensure_ascii=False)
+        """What is written into a file: from it the same one can be made again."""
+        table = self.told["videos"] | {"outputs": [output.options.model_dump(mode="json", exclude_none=True)]}
+        about = {"videos": table, "encoder": output.encoding.encoder, "key": self.key(output)}
+        return json.dumps(self.told | about, ensure_ascii=False)
 
     def piece(self, index: int, outputs: Sequence[Output]) -> Piece | None:
         """A piece, with the segments of these files that are not done; None where all are."""
@@ -234,7 +239,9 @@ class Studio:
                 opener = functools.partial(self._walking, run, options, walk, positions)
                 size = maker.frame
             told |= {
-                "recipe": opened.recipe.tables(),
+                "recipe": {
+                    name: table for name, table in opened.recipe.tables().items() if name not in ("videos", "executor")
+                },
                 "checkpoint": {"images": opened.clock.images, "sha256": digest(facts["checkpoint"])},
                 "versions": facts["versions"],
                 "pace": None if pace is None else {"before": pace.ratio_before, "after": pace.ratio_after},
