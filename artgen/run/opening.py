@@ -59,6 +59,17 @@ class OpenRun:
         feed = self.sources if keeps_statistics(self.average) else None
         return settle(self.average, self.recipe.seed, self.device, self.precision, feed, self.size)
 
+    @cached_property
+    def draws(self) -> bool:
+        """Whether its generator draws random numbers also when it makes pictures. On a CPU that is found by trying."""
+        if self.device.type != "cpu" or self.average.latent is None:
+            return True
+        with drawing(0, "trial"), torch.no_grad():
+            latent = self.average.latent.draw(1)
+            before = torch.default_generator.get_state()
+            self.generator.sample(latent)
+            return not torch.equal(before, torch.default_generator.get_state())
+
     @property
     def sources(self) -> Feed | None:
         return self.feed if self.average.takes == "picture" else None

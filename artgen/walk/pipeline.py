@@ -1,23 +1,22 @@
-"""Pieces of films, rendered: pictures are made in fixed batches, converted where they are, and encoded in threads.
+"""Pieces of films, rendered: each by one thread, which makes its pictures batch by batch and encodes them.
 
-Several pieces are under way at once, each with an encoder of one thread (which gives the same bytes on every machine).
-Batches go to them in turn, through queues of bounded length: whoever is slower, generator or encoders, works without a
-pause, and memory is the same whatever the length of the films.
+Several threads are at work at once. On a CPU each has a core to itself, for the network as for the encoder: then no
+core waits for another, and a picture does not depend on how many there are. A GPU makes one batch at a time, whoever
+asks, while other threads encode theirs. A thread holds one batch: memory is the same whatever the length of the films.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Queue
-from typing import Any
+from threading import Event, Lock
+from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -27,11 +26,11 @@ from artgen.errors import ArtgenError, ResourceError
 from artgen.film.colour import PixelForm, as_frames
 from artgen.film.encoding import Encoding
 from artgen.film.segments import SegmentWriter
-from artgen.walk.shots import Shot
+from artgen.walk.shots import DRAWING, Shot
 
-_WAITING_BATCHES = 2
-"""For each encoder, beside the one that it is at."""
 _RECORD_BYTES = 1 << 16
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ class Piece:
 def render_pieces(
     pieces: Iterable[Piece],
     device: torch.device,
-    encoders: int,
+    threads: int,
     advance: Callable[[int], object],
     done: Callable[[Piece, ArtgenError | None], object],
 ) -> None:
@@ -94,194 +93,132 @@ def render_pieces(
     Args:
         pieces: In order; each is looked at when its turn comes.
         device: Where pictures are made.
-        encoders: How many pieces are under way at once.
+        threads: How many pieces are under way at once.
         advance: Told how many frames more are made.
         done: Told of each piece, with its fault if it has one; the others go on.
 
     Raises:
         ResourceError: Memory or disk is full; what was finished before stays.
     """
-    waiting, host = iter(pieces), HostBuffers(device)
-    at_work, closing = deque[_AtWork](), deque[_AtWork]()
-
-    def attempt(one: _AtWork, step: Callable[[], int]) -> int:
-        """Go on with a piece; one that fails is given up."""
+    work, waiting, at_work = _Work(device, advance), iter(pieces), dict[Future[None], Piece]()
+    with one_core_each(device), ThreadPoolExecutor(threads, "piece", _alone if device.type == "cpu" else None) as pool:
         try:
-            return step()
-        except ResourceError:
+            while True:
+                while len(at_work) < threads and (piece := next(waiting, None)) is not None:
+                    at_work[pool.submit(work.render, piece)] = piece
+                if not at_work:
+                    return
+                for ended in wait(at_work, return_when=FIRST_COMPLETED).done:
+                    done(at_work.pop(ended), _fault_of(ended))
+        except BaseException:
+            work.given_up.set()
             raise
-        except ArtgenError as fault:
-            one.abort()
-            done(one.piece, fault)
-            return -1
 
-    def close(one: _AtWork) -> None:
-        if attempt(one, one.join) == 0:
-            done(one.piece, None)
 
+def _fault_of(ended: Future[None]) -> ArtgenError | None:
+    """Why a piece could not be made; what others would have to suffer too is raised."""
+    fault = ended.exception()
+    if isinstance(fault, ArtgenError) and not isinstance(fault, ResourceError):
+        return fault
+    ended.result()
+    return None
+
+
+@contextmanager
+def one_core_each(device: torch.device) -> Iterator[None]:
+    """On a CPU: networks are computed by one thread, and so do not round otherwise where there are more cores."""
+    before = torch.get_num_threads()
     try:
-        while True:
-            while len(at_work) < encoders and (piece := next(waiting, None)) is not None:
-                at_work.append(_AtWork(piece, host))
-            if not at_work:
-                break
-            made = attempt(at_work[0], at_work[0].step)
-            if made > 0:
-                advance(made)
-                at_work.rotate(-1)
-            else:
-                ended = at_work.popleft()
-                closing.extend([ended] if made == 0 else [])
-            while len(closing) > (encoders if at_work else 0):
-                close(closing.popleft())
-    except BaseException:
-        for one in (*at_work, *closing):
-            one.abort()
-        raise
+        if device.type == "cpu":
+            torch.set_num_threads(1)
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
-class _AtWork:
-    """A piece under way: its pictures, and a thread for each of its segments."""
-
-    def __init__(self, piece: Piece, host: HostBuffers) -> None:
-        self.piece, self._host = piece, host
-        self._pictures: Iterator[Tensor] | None = None
-        self._threads = [_Encoder(segment) for segment in piece.segments]
-        self._forms = list(dict.fromkeys(segment.encoding.form for segment in piece.segments))
-
-    def step(self) -> int:
-        """Make one batch and hand it to the encoders. Returns how many frames; 0: there are no more."""
-        for thread in self._threads:
-            thread.raise_fault()
-        if self._pictures is None:
-            self._pictures = self.piece.shot().pictures(self.piece.frames)
-        pictures = next(self._pictures, None)
-        if pictures is None:
-            for thread in self._threads:
-                thread.batches.put(None)
-            return 0
-        for form in self._forms:
-            takers = [thread for thread in self._threads if thread.segment.encoding.form == form]
-            batch = self._host.copied(as_frames(pictures, form), form, len(takers))
-            for thread in takers:
-                thread.batches.put(batch)
-        return len(pictures)
-
-    def join(self) -> int:
-        """Wait until its segments are written."""
-        for thread in self._threads:
-            thread.join()
-            thread.raise_fault()
-        return 0
-
-    def abort(self) -> None:
-        """Let the encoders end without a result."""
-        for thread in self._threads:
-            thread.aborted = True
-            thread.batches.put(None)
-        for thread in self._threads:
-            thread.join()
+def in_order(make: Callable[[int], T], items: Sequence[int], device: torch.device, threads: int) -> Iterator[T]:
+    """What is made of each item, in their order, by several threads; few of them are in memory at once."""
+    with one_core_each(device), ThreadPoolExecutor(threads, "batch", _alone if device.type == "cpu" else None) as pool:
+        for start in range(0, len(items), 2 * threads):
+            yield from pool.map(make, items[start : start + 2 * threads])
 
 
-class _Encoder(threading.Thread):
-    """Encodes one segment, from a queue of batches that ends with None."""
-
-    def __init__(self, segment: Segment) -> None:
-        super().__init__(name=segment.path.stem, daemon=True)
-        self.segment, self.aborted, self._ended = segment, False, False
-        self.batches: Queue[_Batch | None] = Queue(_WAITING_BATCHES)
-        self._fault: BaseException | None = None
-        self.start()
-
-    def run(self) -> None:
-        batch: _Batch | None = None
-        try:
-            with files.disk_trouble(self.segment.path, "a piece of a film cannot be written"):
-                files.make_folder(self.segment.path.parent)
-            with (
-                files.disk_trouble(self.segment.path, "a piece of a film cannot be written"),
-                files.replacing(self.segment.path) as temporary,
-            ):
-                with SegmentWriter(temporary, self.segment.encoding) as writer:
-                    for batch in self._until_end():
-                        for frame in batch.frames():
-                            writer.add(frame)
-                        batch.done()
-                    batch = None
-                    if self.aborted:
-                        raise InterruptedError("the piece was given up")
-                with temporary.open("rb") as file:
-                    digest = hashlib.file_digest(file, "sha256").hexdigest()
-            told = {"key": self.segment.key, "sha256": digest, "frames": self.segment.frames}
-            with files.disk_trouble(self.segment.record, "a piece of a film cannot be written"):
-                files.replace(self.segment.record, json.dumps(told).encode())
-        except BaseException as fault:  # is raised where the pictures are made
-            self._fault = fault
-            if batch is not None:
-                batch.done()
-            for rest in self._until_end():  # whoever waits for room in the queue must not wait for ever
-                rest.done()
-
-    def _until_end(self) -> Iterator[_Batch]:
-        """The batches that come, up to the None that ends them."""
-        while not self._ended:
-            batch = self.batches.get()
-            self._ended = batch is None
-            if batch is not None:
-                yield batch
-
-    def raise_fault(self) -> None:
-        if self._fault is not None:
-            raise self._fault
+def _alone() -> None:
+    """How many threads torch may start is told to each thread by itself."""
+    torch.set_num_threads(1)
 
 
-class _Batch:
-    """Frames on the host that several encoders read."""
+class _Work:
+    """What threads do with a piece, and share while they do it."""
 
-    def __init__(self, array: NDArray[Any], readers: int, copied: Any, free: Callable[[], object]) -> None:
-        self._array, self._readers, self._copied, self._free = array, readers, copied, free
-        self._lock = threading.Lock()
+    def __init__(self, device: torch.device, advance: Callable[[int], object]) -> None:
+        self.device, self.advance, self.given_up = device, advance, Event()
+        self.telling = Lock()
+        # A GPU works through what it is given one by one, and batches of several threads would only fill its memory.
+        self.making = nullcontext() if device.type == "cpu" else Lock()
 
-    def frames(self) -> NDArray[Any]:
-        """(N, ...) as `as_frames` has made them; waits until they have come from the device."""
-        if self._copied is not None:
-            self._copied.synchronize()
-        return self._array
+    def render(self, piece: Piece) -> None:
+        """Make a piece and encode its segments.
 
-    def done(self) -> None:
-        """To be called once by each reader: the last one gives the memory back."""
-        with self._lock:
-            self._readers -= 1
-            last = self._readers == 0
-        if last:
-            self._free()
+        Raises:
+            ArtgenError: What the generator or an encoder has to say, or the disk.
+        """
+        with DRAWING:
+            shot = piece.shot()
+        host, forms = _Host(self.device), dict.fromkeys(segment.encoding.form for segment in piece.segments)
+        with ExitStack() as stack:
+            writers = [(stack.enter_context(_written(segment)), segment.encoding.form) for segment in piece.segments]
+            pictures = shot.pictures(piece.frames)
+            for _ in range(0, len(piece.frames), shot.batch_frames):
+                with self.making:
+                    batch = next(pictures)
+                    frames = {form: host.copied(as_frames(batch, form), form) for form in forms}
+                host.wait()
+                for writer, form in writers:
+                    for frame in frames[form]:
+                        writer.add(frame)
+                if self.given_up.is_set():
+                    raise ArtgenError("the piece was given up")
+                with self.telling:
+                    self.advance(len(batch))
 
 
-class HostBuffers:
-    """Brings batches to the host. From a GPU they come through pinned memory, on a stream beside that of the networks.
+@contextmanager
+def _written(segment: Segment) -> Iterator[SegmentWriter]:
+    """A segment to be written; when the block ends it is there, with its record."""
+    with files.disk_trouble(segment.path, "a piece of a film cannot be written"):
+        files.make_folder(segment.path.parent)
+        with files.replacing(segment.path) as temporary:
+            with SegmentWriter(temporary, segment.encoding) as writer:
+                yield writer
+            with temporary.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        told = {"key": segment.key, "sha256": digest, "frames": segment.frames}
+        files.replace(segment.record, json.dumps(told).encode())
 
-    Pinned memory is dear to get and cheap to use: a buffer that all have read is used again.
-    """
+
+class _Host:
+    """Brings batches to the host. From a GPU they come on a stream of their own, into pinned memory, used again."""
 
     def __init__(self, device: torch.device) -> None:
         self._cuda: Any = torch.cuda  # whose types differ from torch to torch
         self._stream = self._cuda.Stream(device) if device.type == "cuda" else None
-        self._free: dict[tuple[PixelForm, torch.Size], deque[Tensor]] = {}
+        self._pinned: dict[tuple[PixelForm, torch.Size], Tensor] = {}
 
-    def copied(self, frames: Tensor, form: PixelForm, readers: int) -> _Batch:
-        """Start to bring a batch to the host."""
+    def copied(self, frames: Tensor, form: PixelForm) -> NDArray[Any]:
+        """A batch on the host; on a GPU not before `wait` has returned."""
         if self._stream is None:
-            return _Batch(frames.cpu().numpy(), readers, None, _nothing)
-        free = self._free.setdefault((form, frames.shape), deque())
-        buffer = free.popleft() if free else torch.empty(frames.shape, dtype=frames.dtype, pin_memory=True)
+            return frames.cpu().numpy()
+        key = form, frames.shape
+        if key not in self._pinned:
+            self._pinned[key] = torch.empty(frames.shape, dtype=frames.dtype, pin_memory=True)
         self._stream.wait_stream(self._cuda.current_stream(frames.device))
         with self._cuda.stream(self._stream):
-            buffer.copy_(frames, non_blocking=True)
+            self._pinned[key].copy_(frames, non_blocking=True)
             frames.record_stream(self._stream)
-            copied = self._cuda.Event()
-            copied.record(self._stream)
-        return _Batch(np.asarray(buffer.numpy()), readers, copied, lambda: free.append(buffer))
+        return self._pinned[key].numpy()
 
-
-def _nothing() -> None:
-    """What memory of the host needs to be given back."""
+    def wait(self) -> None:
+        """Until all that was copied is there."""
+        if self._stream is not None:
+            self._stream.synchronize()

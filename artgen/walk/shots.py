@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from threading import RLock
 from typing import Any, Protocol
 
 import numpy as np
@@ -26,6 +27,10 @@ BATCH_PIXELS: Mapping[str, int] = {"cpu": 1 << 18, "cuda": 1 << 24, "mps": 1 << 
 """Pictures are made in batches of about so many pixels: on a CPU what fits into its caches, elsewhere more."""
 MOST_AT_ONCE = 64
 """Pictures in a batch, at most: a power of 2, as every batch is, so that a segment is a whole number of them."""
+
+
+DRAWING = RLock()
+"""Held by whoever draws from torch's global generators, which all threads share: a generator that is opened does."""
 
 
 class Shot(Protocol):
@@ -53,6 +58,7 @@ class Maker:
         precision: What it computes with.
         size: Of what it makes, in pixels.
         options: The film's: grid, side, how to enlarge.
+        draws: Whether it draws random numbers when it makes pictures: each batch then has the same.
     """
 
     generator: Generator
@@ -60,6 +66,7 @@ class Maker:
     precision: Precision
     size: Size
     options: VideoOptions
+    draws: bool
 
     @property
     def cell(self) -> Size:
@@ -100,7 +107,10 @@ class Maker:
         return _in_grid(made.view(*latents.shape[:2], *made.shape[1:]), *self.options.grid)
 
     def _pictures(self, given: Tensor) -> Tensor:
-        with drawing(self.options.seed, "walk noise"):  # of a generator that draws also when it only makes pictures
+        if self.draws:
+            with DRAWING, drawing(self.options.seed, "walk noise"):
+                made = self.generator.sample(given)
+        else:
             made = self.generator.sample(given)
         return resized(made, self.cell, self.options.enlarge)
 
@@ -164,7 +174,8 @@ class LearningShot:
 
     def _open(self, index: int) -> None:
         if getattr(self, "_index", None) != index:
-            self._index, self._maker = index, self.makers[index]()
+            with DRAWING:
+                self._index, self._maker = index, self.makers[index]()
 
 
 class PreviewShot:

@@ -39,7 +39,7 @@ from artgen.run.tasks import digest_of
 from artgen.training import Features, Size
 from artgen.videos import OutputOptions, VideoOptions, as_output, file_name
 from artgen.walk.latents import Walk
-from artgen.walk.pipeline import Piece, Segment
+from artgen.walk.pipeline import Piece, Segment, in_order
 from artgen.walk.shots import LearningShot, Maker, PreviewShot, Shot, WalkShot, resized
 from artgen.walk.speed import Pace, even_pace
 from artgen.walk.timing import Timetable
@@ -329,12 +329,16 @@ class Studio:
         factor = min(1.0, LOOK_PX / max(maker.frame))
         size = Size(*(round(side * factor) for side in maker.frame))
 
+        def look_at(positions: NDArray[np.float64], start: int) -> torch.Tensor:
+            at = torch.from_numpy(positions[start : start + maker.batch_frames])
+            return resized(maker.frames(walk.latents(at)), size, "smooth")
+
         def look(positions: NDArray[np.float64]) -> Iterator[torch.Tensor]:
             with self.workshop.progress(f"a look at {chosen.label}", len(positions)) as advance:
-                for start in range(0, len(positions), maker.batch_frames):
-                    at = torch.from_numpy(positions[start : start + maker.batch_frames])
-                    yield resized(maker.frames(walk.latents(at)), size, "smooth")
-                    advance(len(at))
+                starts = range(0, len(positions), maker.batch_frames)
+                for made in in_order(functools.partial(look_at, positions), starts, self.device, self.workshop.workers):
+                    yield made
+                    advance(len(made))
 
         pace = even_pace(look, walk, options, self._features())
         with files.disk_trouble(file, "what was seen of a walk cannot be kept"):
@@ -371,4 +375,4 @@ class Studio:
 
 
 def _maker(opened: OpenRun, options: VideoOptions) -> Maker:
-    return Maker(opened.generator, opened.device, opened.precision, opened.size, options)
+    return Maker(opened.generator, opened.device, opened.precision, opened.size, options, opened.draws)

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from fractions import Fraction
 
 import cv2
@@ -21,6 +22,7 @@ from click.testing import CliRunner
 from artgen.cli.render import render
 from artgen.errors import ArtgenError, CheckpointError, DataError, RecipeError, ResourceError
 from artgen.film import note_in, probe, read_frames
+from artgen.film.colour import as_frames
 from artgen.walk import frames_of, pipeline
 from artgen.walk.pipeline import SegmentWriter
 from tests.conftest import ROOT
@@ -315,28 +317,24 @@ def test_a_film_can_show_every_checkpoint(file, tmp_path, run):
     assert frames[-3:] == [np.ascontiguousarray(frame[..., ::-1]).tobytes() for frame in newest[-3:]]
 
 
-def test_memory_does_not_grow_with_the_film(file, tmp_path, run, monkeypatch):
-    """Encoders that are slow hold the generator back: batches in flight are a fixed number."""
-    alive, most = [0], [0]
-    made, done = pipeline._Batch.__init__, pipeline._Batch.done
+def test_memory_does_not_grow_with_the_film(file, tmp_path, monkeypatch):
+    """Whatever the length, few frames are in memory at once: a batch for each thread, and the one that comes."""
+    alive = set()
+    most = []
 
-    def count(self, *arguments):
-        alive[0] += 1
-        most[0] = max(most[0], alive[0])
-        made(self, *arguments)
+    def counted(pictures, form):
+        frames = as_frames(pictures, form)
+        alive.add(id(frames))
+        weakref.finalize(frames, alive.discard, id(frames))
+        most.append(len(alive))
+        return frames
 
-    def uncount(self):
-        time.sleep(0.01)
-        alive[0] -= 1
-        done(self)
-
-    monkeypatch.setattr(pipeline._Batch, "__init__", count)
-    monkeypatch.setattr(pipeline._Batch, "done", uncount)
+    monkeypatch.setattr(pipeline, "as_frames", counted)
     monkeypatch.setattr("artgen.walk.shots.MOST_AT_ONCE", 4)
     monkeypatch.setattr("artgen.cli.render.workers", lambda: 2)
     artgen(file, tmp_path / "out", "--set", "videos.loop.seconds=60", "--set", 'videos.loop.outputs=["mp4"]')
-    assert alive == [0]
-    assert 2 <= most[0] <= 2 * 2 * (pipeline._WAITING_BATCHES + 2)
+    assert len(most) > 225  # of four frames each
+    assert max(most) <= 4
 
 
 def killed_at_random(file, out, kills, seconds):
