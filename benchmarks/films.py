@@ -2,11 +2,11 @@
 
     python benchmarks/films.py [--sizes 256 512] [--frames 256] [--rounds 3] [--width 32] [--device cpu|cuda]
 
-The generator is that of MSG-GAN with weights drawn from a seed, whose cost is that of a trained one. On a CPU the stages
-share the cores: so pictures alone and encoding alone are measured with half of the cores each, and "both", with all of
-them, should be near the slower one. The plain loop makes one frame at a time in fp32, copies it and waits, and writes it
-with imageio (H.264, as imageio sets it) or, where that is not installed, with PyAV; it has all the cores. They take
-turns, so a machine whose speed drifts treats them alike. Prints JSON: medians, and ratios taken within each round.
+The generator is that of MSG-GAN with weights drawn from a seed, whose cost is that of a trained one. On a CPU the
+stages share the cores: so pictures alone and encoding alone are measured with half of the cores each, and "both", with
+all of them, should be near the slower one. The plain loop makes one frame at a time in fp32, copies it and waits, and
+writes it with imageio (H.264, as imageio sets it) or, where that is missing, with PyAV; it has all the cores. They
+take turns, so a machine whose speed drifts treats them alike. Prints JSON: medians, and ratios taken within each round.
 """
 
 from __future__ import annotations

@@ -23,8 +23,8 @@ from artgen.training import Generator, Size
 from artgen.videos import VideoOptions
 from artgen.walk.latents import Walk
 
-BATCH_PIXELS: Mapping[str, int] = {"cpu": 1 << 18, "cuda": 1 << 24, "mps": 1 << 21}
-"""Pictures are made in batches of about so many pixels: on a CPU what fits into its caches, elsewhere more."""
+BATCH_PIXELS: Mapping[str, int] = {"cpu": 1 << 20, "cuda": 1 << 24, "mps": 1 << 21}
+"""Pictures are made in batches of about so many pixels: on a CPU few, elsewhere more."""
 MOST_AT_ONCE = 64
 """Pictures in a batch, at most: a power of 2, as every batch is, so that a segment is a whole number of them."""
 
