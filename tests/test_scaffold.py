@@ -16,6 +16,7 @@ import pytest
 import artgen.testing
 from artgen.cli.main import artgen as command_line
 from artgen.errors import ArtgenError, RecipeError, ResourceError
+from artgen.film import read_frames
 from artgen.plugins import load_plugins
 from artgen.public import PUBLIC
 from artgen.scaffold import KINDS, SUMMARIES, package_files, write_package
@@ -72,6 +73,8 @@ def trained(fresh, packages):
         tiny = list(TINY)
         if kind == "data":
             tiny = [word.replace("data.atelier", f"data.{NAMES[kind]}") for word in tiny]
+        elif kind == "path":
+            tiny += ["--set", f"videos.{NAMES[kind]}.fps=0.4"]
         work.append([str(folder), ["run", f"{NAMES[kind]}.toml", *tiny]])
     script = fresh.folder / "run_all.py"
     script.write_text(RUN_ALL)
@@ -105,7 +108,7 @@ def test_recipe_takes_its_first_steps_with_it(kind, trained):
     assert rows[-1]["images"] == 48
     used = (run / "recipe.toml").read_text()
     if kind != "events":
-        section = {"loss": "losses", "metric": "metrics"}.get(kind, kind)
+        section = {"loss": "losses", "metric": "metrics", "path": "videos"}.get(kind, kind)
         assert f"[{section}.{NAMES[kind]}]" in used
     figures = json.loads((run / "figures.json").read_text())
     if kind == "metric":
@@ -114,6 +117,10 @@ def test_recipe_takes_its_first_steps_with_it(kind, trained):
         assert "kid/kid" in figures
     elif kind == "loss":
         assert any("generator/my-loss" in row for row in rows)
+    elif kind == "path":
+        film = run / "videos" / "my-path.mp4"
+        assert 'path = "my-path"' in used
+        assert [frame.shape for frame in read_frames(film)] == [(256, 256, 3)] * 4
     elif kind == "events":
         lines = (run / "my-events.txt").read_text().splitlines()
         assert lines[0].endswith("The run begins.")

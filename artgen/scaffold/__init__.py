@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from artgen.plugins import Plugins
 
 PluginKind = Literal[
-    "generator", "critic", "loss", "trainer", "augment", "data", "source", "features", "metric", "events"
+    "generator", "critic", "loss", "trainer", "augment", "data", "source", "features", "metric", "path", "events"
 ]
 KINDS: tuple[PluginKind, ...] = get_args(PluginKind)
 
@@ -36,6 +36,7 @@ SUMMARIES: dict[PluginKind, str] = {
     "source": "Pictures in a few flat colours",
     "features": "Lines and their directions, by a bank of Gabor filters",
     "metric": "Distance of mean colours, place by place",
+    "path": "A line wound around a torus, past five keyframes or more",
     "events": "A diary of every run, as a text file in its folder",
 }
 """What the component of each template does, in the words of `artgen plugins ls`."""
