@@ -73,7 +73,8 @@ class VideoOptions(Options):
     """What every film has; a kind of walk adds its own fields below."""
 
     run: FilePath = ""
-    """Folder of the run whose generator makes the pictures. Default, in the recipe of a run: that run."""
+    """Folder of the run whose generator makes the pictures. Default: in the recipe of a run that run; in a file of
+    films the one that `artgen render --run DIR` names."""
     checkpoint_images: int = Field(0, ge=0)
     """Take the checkpoint that was saved after so many pictures shown; 0: the newest."""
     shows: Literal["walk", "previews", "checkpoints"] = "walk"

@@ -14,6 +14,13 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def bundled_runs() -> dict[str, Path]:
+    """The bundled recipes, but for that of films, which describes no run."""
+    from artgen.recipe import bundled_recipes
+
+    return {name: path for name, path in bundled_recipes().items() if name != "films"}
+
+
 def data_for(recipe: str) -> str | None:
     """What `--data` may name for a bundled recipe that names nothing to repaint."""
     return "runs/rembrandt" if recipe == "stylised-walk" else None

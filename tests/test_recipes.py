@@ -14,12 +14,12 @@ from safetensors.torch import save_file
 
 from artgen.cli.main import artgen
 from artgen.film import probe
-from artgen.recipe import DEVICES, bundled_recipes, load_recipe
+from artgen.recipe import DEVICES, load_films, load_recipe
 from artgen.run.repainting import repaints
 from artgen_squeezenet.network import SqueezeNet
-from tests.conftest import data_for
+from tests.conftest import bundled_runs, data_for
 
-RECIPES = sorted(bundled_recipes())
+RECIPES = sorted(bundled_runs())
 REPAINTING = [name for name in RECIPES if repaints(load_recipe(name, data=data_for(name)))]
 LEARNING = [name for name in RECIPES if name not in REPAINTING]
 _SMALL = [
@@ -117,6 +117,24 @@ def test_a_recipe_takes_its_first_steps(name, way, here):
     assert trained.data.options.mirror == recipe.data.options.mirror
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert rows[-1]["images"] == 32
+
+
+def test_the_films_of_films_are_made(here):
+    """Six of them, of a run of the recipe that they are meant for; short and small."""
+    data = ["--set", "data.atelier={count=24, resolution=16}", "--set", "phase=[{images=32, batch=8}]"]
+    metrics = [f"--set=metrics.{name}={table}" for name, table in _BRIEF.items()]
+    artgen(["run", "rembrandt", *data, *metrics, *_SMALL, *_NARROW["dcgan"]], standalone_mode=False)
+    brief = [f"--set=videos.{film.label}.seconds=1" for film in load_films("films").videos if film.label != "chosen"]
+    brief += ["--set=videos.chosen.keyframes=[{seed=1}, {seed=2}]", "--set=videos.chosen.seconds=1"]
+    small = [f"--set=videos.{film.label}.side_px=32" for film in load_films("films").videos]
+    artgen(
+        ["render", "films", "--run", "run", "--out", "out", "--device", "cpu", *brief, *small], standalone_mode=False
+    )
+    assert {path.name for path in (here / "out").iterdir()} == {
+        ".films", "portraits.mp4", "portraits.webm", "gallery.mp4", "gallery-av1.mp4", "sitter.mp4", "sitter.gif",
+        "chosen.mov", "chosen.mp4", "breathing-hevc.mp4", "breathing.apng", "learning.mp4",
+    }  # fmt: skip
+    assert probe(here / "out" / "portraits.mp4").frames == 30
 
 
 _SMALL_PICTURES = ["--device", "cpu", "--set", "phase=[{from=16, to=32, images=2, batch=1}]"]

@@ -131,11 +131,6 @@ class _Check:
         top = {key: self.values[key] for key in _HEADING_OF_FILMS if key in self.values}
         heading = self.reader.options(Heading, top, ())
         chosen = {section: self.chosen(section) for section in OF_FILMS}
-        for video in chosen["videos"]:
-            if not video.options.run:
-                key = ("videos", video.label)
-                cause, remedy = "it says of no run whose pictures it shows", 'Write run = "runs/NAME".'
-                self.findings.lack((*key, "run"), "E-missing", cause, remedy, at=key, expected="run")
         if heading is None:
             return None
         one: dict[str, Chosen[Any] | None] = {section: next(iter(chosen[section]), None) for section in OF_FILMS}

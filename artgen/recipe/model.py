@@ -248,7 +248,7 @@ class Films:
         title: What they are called together.
         features: The space in which their speed is measured.
         executor: Who renders their pieces.
-        videos: The tables, in order. Only those of a recipe may name no run.
+        videos: The tables, in order.
     """
 
     name: str

@@ -208,7 +208,11 @@ class Studio:
         options, folder = chosen.options, self.out / WORK / name
         run = Path(options.run) if options.run else self.run
         if run is None:
-            raise RecipeError("it says of no run whose pictures it shows", place=f"videos.{chosen.label}")
+            raise RecipeError(
+                "it names no run whose pictures it shows",
+                place=f"videos.{chosen.label}",
+                remedy='Name one for all such films by --run DIR, or write run = "DIR" into the table.',
+            )
         told = {
             "artgen": artgen.__version__,
             "film": name,

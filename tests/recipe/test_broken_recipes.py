@@ -11,8 +11,8 @@ import pytest
 import artgen
 from artgen import RecipeError
 from artgen.plugins import load_plugins
-from artgen.recipe import bundled_recipes, load_recipe
-from tests.conftest import data_for
+from artgen.recipe import load_recipe
+from tests.conftest import bundled_runs, data_for
 
 GOOD = """\
 title = "Faces"
@@ -462,7 +462,7 @@ def test_a_mark_of_byte_order_is_no_character(faults):
 
 
 def test_the_bundled_recipes_are_the_ones_that_are_not_broken():
-    assert all(load_recipe(name, data=data_for(name)) for name in bundled_recipes())
+    assert all(load_recipe(name, data=data_for(name)) for name in bundled_runs())
 
 
 def test_an_invisible_letter_in_a_later_name_of_a_set_is_told(faults):

@@ -12,8 +12,8 @@ from pydantic import Field
 import artgen
 from artgen import Options, hookimpl
 from artgen.cli.check import check
-from artgen.recipe import DEVICES, bundled_recipes, load_recipe
-from tests.conftest import data_for
+from artgen.recipe import DEVICES, load_recipe
+from tests.conftest import bundled_runs, data_for
 
 from .toys import RECIPE, component, toys
 
@@ -81,7 +81,7 @@ def test_what_is_printed_reads_back_as_the_same_recipe(run, tmp_path, arguments)
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("name", bundled_recipes())
+@pytest.mark.parametrize("name", bundled_runs())
 def test_of_every_bundled_recipe(name, device, tmp_path):
     data = [f"--data={data_for(name)}"] if data_for(name) else []
     result = CliRunner().invoke(check, [name, "--origin", "--device", device, *data])

@@ -303,6 +303,7 @@ def test_nothing_that_editors_stumble_over_is_in_it(plugins):
     assert {tuple(node["required"]) for node in found if isinstance(node.get("required"), list)} == {
         ("batch",),
         ("use",),
+        ("path",),
     }
 
 

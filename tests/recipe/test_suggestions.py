@@ -11,8 +11,9 @@ import pytest
 from artgen import RecipeError
 from artgen.nearest import nearest, typing_errors
 from artgen.plugins import load_plugins
-from artgen.recipe import DEVICES, bundled_recipes, load_recipe
+from artgen.recipe import DEVICES, load_recipe
 from artgen.recipe.locate import Scan
+from tests.conftest import bundled_runs
 
 
 def misspelt(word, draw, errors):
@@ -54,7 +55,7 @@ def faults(file, plugins):
 def test_nine_in_ten_misspelt_names_get_the_right_suggestion(errors, tmp_path):
     draw, right, wrong = random.Random(1632), 0, []
     plugins, file = load_plugins(), tmp_path / "recipe.toml"
-    for recipe in bundled_recipes().values():
+    for recipe in bundled_runs().values():
         text = re.sub(r'\nextends = "(.+?)(\.toml)?"', rf'\nextends = "{recipe.parent}/\1.toml"', recipe.read_text())
         for start, end in names(text):
             word = text[start:end]
