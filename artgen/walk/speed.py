@@ -33,6 +33,7 @@ Look = Callable[[Values], Iterator[Tensor]]
 """`look(positions)` yields pictures (n, 3, H, W) in [-1, 1], in batches of any size, in the order of positions (N,)."""
 
 _STEPS_A_STRETCH = 16
+_STEPS_OF_A_WALK = 128
 _FEWEST_STEPS, _MOST_STEPS = 32, 4096
 _LOOKS = 3
 """The first look, and the most that follow: each measures the timing that the one before it gave."""
@@ -170,7 +171,8 @@ def even_pace(look: Look, walk: Walk, options: VideoOptions, features: Features 
 
     It is looked at in equal steps of positions, then in equal steps of the length that was found, which corrects it and
     measures how even it is; a third look does so again where that is not enough. The best that was measured is kept.
-    Steps are a 16th of the way between keyframes, or the film's frames where these are fewer.
+    Steps are a 16th of the way between keyframes, or a 128th of the walk where these are fewer than 8; or the film's
+    frames, where they are fewer.
 
     Args:
         look: Shows the walk.
@@ -179,7 +181,8 @@ def even_pace(look: Look, walk: Walk, options: VideoOptions, features: Features 
         features: What pictures are compared in (`distance`).
     """
     stretches = len(walk.knots) if walk.loops or len(walk.knots) == 1 else len(walk.knots) - 1
-    steps = min(_MOST_STEPS, max(_FEWEST_STEPS, min(_STEPS_A_STRETCH * stretches, options.frames)))
+    steps = max(_STEPS_OF_A_WALK, _STEPS_A_STRETCH * stretches)
+    steps = min(_MOST_STEPS, max(_FEWEST_STEPS, min(steps, options.frames)))
     even = _rounded(np.arange(steps + 1) / steps)
     pace = Pace(walk.loops, tuple(even.tolist()), tuple(even.tolist()), (), ())
     found: list[Pace] = []
