@@ -11,6 +11,9 @@ Values = NDArray[np.float64]
 _WRAPPED = 3
 """Points that are repeated on either side of a period; slopes look at one."""
 
+GRID = 2.0**40
+"""Positions are rounded to a part of this, so that the last bits of a machine's arithmetic do not matter."""
+
 
 class Curve:
     """A curve through points, with a continuous slope, that rises where they rise and falls where they fall.
@@ -39,3 +42,9 @@ class Curve:
             return np.full(np.shape(places), self._constant)
         found: Values = self._curve(places)
         return found
+
+
+def on_grid(positions: Values) -> Values:
+    """Positions, rounded to a part of `GRID`."""
+    rounded: Values = np.round(positions * GRID) / GRID
+    return rounded

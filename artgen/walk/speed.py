@@ -23,8 +23,7 @@ from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, normalize
 
 from artgen.training import Features
 from artgen.videos import VideoOptions
-from artgen.walk.curves import Curve, Values
-from artgen.walk.timing import GRID
+from artgen.walk.curves import Curve, Values, on_grid
 
 if TYPE_CHECKING:
     from artgen.walk.latents import Walk
@@ -183,12 +182,12 @@ def even_pace(look: Look, walk: Walk, options: VideoOptions, features: Features 
     stretches = len(walk.knots) if walk.loops or len(walk.knots) == 1 else len(walk.knots) - 1
     steps = max(_STEPS_OF_A_WALK, _STEPS_A_STRETCH * stretches)
     steps = min(_MOST_STEPS, max(_FEWEST_STEPS, min(steps, options.frames)))
-    even = _rounded(np.arange(steps + 1) / steps)
+    even = on_grid(np.arange(steps + 1) / steps)
     pace = Pace(walk.loops, tuple(even.tolist()), tuple(even.tolist()), (), ())
     found: list[Pace] = []
     for _ in range(_LOOKS):
         # At keyframes too, where the walk may turn: across a corner is shorter than around it.
-        lengths = np.union1d(even, _rounded(pace.lengths_at(walk.knots)))
+        lengths = np.union1d(even, on_grid(pace.lengths_at(walk.knots)))
         apart = _steps(look, pace.positions_at(lengths), walk.loops, features)
         grown = np.concatenate([[0.0], np.cumsum(apart)])
         measured = tuple((np.diff(grown[np.searchsorted(lengths, even)]) * steps).tolist())
@@ -222,11 +221,6 @@ def _neighbours(batch: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
     return [layer[:-1] for layer in batch], [layer[1:] for layer in batch]
 
 
-def _rounded(values: Values) -> Values:
-    rounded: Values = np.round(values * GRID) / GRID
-    return rounded
-
-
 def _ratio(apart: Sequence[float]) -> float:
     return max(apart) / max(min(apart), _STANDSTILL)
 
@@ -244,7 +238,7 @@ def _retimed(pace: Pace, lengths: Values, apart: Values) -> Pace:
     corrected = _rising(pace.loops, lengths, grown / grown[-1])
     # What earlier looks found within a step is kept: that is where the walk is slow.
     lengths = np.union1d(np.array(pace.lengths), lengths)
-    rounded = _rounded(np.stack([corrected(lengths), pace.positions_at(lengths)]))
+    rounded = on_grid(np.stack([corrected(lengths), pace.positions_at(lengths)]))
     rounded[:, 0], rounded[:, -1] = 0, 1
     kept = np.append(True, np.diff(rounded[0]) > 0) & (rounded[0] < 1)
     kept[-1] = True

@@ -13,7 +13,7 @@ import numpy as np
 
 from artgen.errors import RecipeError
 from artgen.videos import Easing, KeyframeOptions, VideoOptions
-from artgen.walk.curves import Values
+from artgen.walk.curves import Values, on_grid
 
 if TYPE_CHECKING:
     from artgen.walk.latents import Walk
@@ -27,9 +27,6 @@ EASINGS: Mapping[Easing, Callable[[Values], Values]] = {
 }
 """Share of the time of a stretch -> share of its length. `ease-in-out` is smoothstep, whose speed is 0 at both ends;
 `ease-in` and `ease-out` are its first and its second half, drawn out to all of the stretch."""
-
-GRID = 2.0**40
-"""Positions are rounded to a part of this, so that the last bits of a machine's arithmetic do not matter."""
 
 
 class Timetable:
@@ -70,8 +67,7 @@ class Timetable:
             eased[here] = ease(share[here])
         lengths = self.lengths[stretch] + eased * (self.lengths[stretch + 1] - self.lengths[stretch])
         positions = lengths if self.pace is None else self.pace.positions_at(lengths)
-        rounded: Values = np.round(positions * GRID) / GRID
-        return rounded
+        return on_grid(positions)
 
 
 def _stretches(options: VideoOptions, stretches: int, knots: int) -> tuple[list[float | None], tuple[Easing, ...]]:

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from artgen.errors import RecipeError
 from artgen.videos import VideoOptions
+from artgen.walk.curves import GRID
 from artgen.walk.speed import Pace
-from artgen.walk.timing import EASINGS, GRID, Timetable
+from artgen.walk.timing import EASINGS, Timetable
 from tests.walk.toys import stretches
 
 LOOP = [0, 0.25, 0.5, 0.75]
