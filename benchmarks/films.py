@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from artgen.cli.run import workers
+from artgen.cli.options import workers
 from artgen.device import choose_device, choose_precision, to_device
 from artgen.film.colour import as_frames
 from artgen.film.encoding import choose_encoding

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from artgen.cli.options import workers
+
 
 @click.group()
 def data() -> None:
@@ -23,7 +25,6 @@ def check(folder: str, resolution: int, as_json: bool) -> None:
     Ends with exit code 3 if training would refuse the folder: no pictures, or too many that cannot be read.
     """
     from artgen.cli.progress import bar
-    from artgen.cli.run import workers
     from artgen.data.report import examine
 
     report, refusal = examine(folder, resolution, workers(), bar)

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from artgen.cli.options import plugin_option
-from artgen.cli.run import DEVICES
+from artgen.cli.options import DEVICES, plugin_option
 
 
 @click.command()

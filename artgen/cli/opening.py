@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from artgen.cli.options import workers
+
 if TYPE_CHECKING:
     from artgen.run.opening import OpenRun
 
@@ -12,7 +14,6 @@ if TYPE_CHECKING:
 def opened(run: Path, device: str) -> OpenRun:
     """Open a run folder on a device given by name."""
     from artgen.cli.progress import bar
-    from artgen.cli.run import workers
     from artgen.data.dataset import Workshop
     from artgen.device import choose_device, exhaustion
     from artgen.files import cache_folder

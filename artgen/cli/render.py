@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from artgen.cli.options import plugin_option
-from artgen.cli.run import DEVICES, workers
-from artgen.cli.translate import Shard
+from artgen.cli.options import DEVICES, Shard, plugin_option, workers
 
 if TYPE_CHECKING:
     from artgen.recipe import Films

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import click
 
-from artgen.cli.options import plugin_option
-from artgen.cli.run import DEVICES
+from artgen.cli.options import DEVICES, plugin_option, workers
 
 _FORCE = "Put it back as it was, or repeat the run all the same with --force."
 
@@ -30,7 +29,7 @@ def rerun(run: Path, out: Path | None, force: bool, device: str | None, dry_run:
     command goes on.
     """
     from artgen.cli.progress import bar, training_bar
-    from artgen.cli.run import show_finished, show_needs, workers
+    from artgen.cli.run import show_finished, show_needs
     from artgen.data.dataset import Workshop
     from artgen.files import cache_folder
     from artgen.plugins import load_plugins

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from artgen.cli.options import plugin_option
+from artgen.cli.options import DEVICES, plugin_option, workers
 
 if TYPE_CHECKING:
     from artgen.recipe import Recipe
     from artgen.run.need import Needs
     from artgen.run.session import Finished
-
-DEVICES = click.Choice(["auto", "cpu", "cuda", "mps"])
 
 
 @click.command()
@@ -120,10 +118,3 @@ def show_finished(finished: Finished | None) -> None:
     click.echo(finished.folder / "report.html")
     if finished.plugin_fault is not None:
         raise finished.plugin_fault
-
-
-def workers() -> int:
-    """How many processes may prepare pictures at once."""
-    import os
-
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -4,40 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, redirect_stdout
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import click
 
-from artgen.cli.options import plugin_option
-from artgen.cli.run import DEVICES, workers
+from artgen.cli.options import DEVICES, Shard, plugin_option, workers
 
 if TYPE_CHECKING:
     from artgen.recipe import Recipe
     from artgen.run.tasks import Task
 
 T = TypeVar("T")
-
-
-class Shard(click.ParamType[tuple[int, int]]):
-    """`I/N`: the share of one machine of several, the first being 1."""
-
-    name = "I/N"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        if isinstance(value, tuple):
-            return value
-        if found := re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", str(value)):
-            index, count = map(int, found.groups())
-            if 1 <= index <= count:
-                return index, count
-        self.fail(f"{value!r} is not I/N with 1 <= I <= N, such as 2/5.", param, ctx)
 
 
 @click.command()
