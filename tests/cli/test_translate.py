@@ -19,6 +19,7 @@ from PIL import Image
 from artgen.cli import main
 from artgen.data.images import LABEL_COLOURS
 from artgen.film import FilmWriter, note_in, probe, read_frames
+from artgen.film.writing import trouble
 from tests.cli.conftest import content, paint, pixels, refused
 
 NETWORKS = """
@@ -297,7 +298,7 @@ def test_a_full_disk_ends_the_work_where_a_film_is_written(translate, here, monk
     """It is no fault of the film, which others might not have."""
 
     def full(self, frame):
-        with self._disk_trouble():
+        with trouble(self.path):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     film("clip.mp4", 2)
