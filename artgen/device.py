@@ -68,6 +68,18 @@ def to_device(module: nn.Module, device: torch.device) -> None:
 
 
 @contextmanager
+def one_core_each(device: torch.device) -> Iterator[None]:
+    """On a CPU: networks are computed by one thread, and so do not round otherwise where there are more cores."""
+    before = torch.get_num_threads()
+    try:
+        if device.type == "cpu":
+            torch.set_num_threads(1)
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def exhaustion(place: str, remedy: str) -> Iterator[None]:
     """Turn the ways in which memory runs out within the body into one ResourceError."""
     try:

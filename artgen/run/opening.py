@@ -13,7 +13,7 @@ from torch import Tensor
 
 from artgen.data.dataset import Dataset, Workshop
 from artgen.data.feed import Feed
-from artgen.device import Precision, exhaustion, to_device
+from artgen.device import Precision, exhaustion, one_core_each, to_device
 from artgen.errors import CheckpointError, DataError, PluginError, RecipeError
 from artgen.plugins import Plugins
 from artgen.recipe import Recipe, load_recipe
@@ -57,7 +57,8 @@ class OpenRun:
     def generator(self) -> Generator:
         """The averaged generator with its batch-norm statistics, where it has any, recomputed."""
         feed = self.sources if keeps_statistics(self.average) else None
-        return settle(self.average, self.recipe.seed, self.device, self.precision, feed, self.size)
+        with one_core_each(self.device):  # several threads add up in another order
+            return settle(self.average, self.recipe.seed, self.device, self.precision, feed, self.size)
 
     @cached_property
     def draws(self) -> bool:

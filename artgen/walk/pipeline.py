@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from artgen import files
+from artgen.device import one_core_each
 from artgen.errors import ArtgenError, ResourceError
 from artgen.film.colour import PixelForm, as_frames
 from artgen.film.encoding import Encoding
@@ -122,18 +123,6 @@ def _fault_of(ended: Future[None]) -> ArtgenError | None:
         return fault
     ended.result()
     return None
-
-
-@contextmanager
-def one_core_each(device: torch.device) -> Iterator[None]:
-    """On a CPU: networks are computed by one thread, and so do not round otherwise where there are more cores."""
-    before = torch.get_num_threads()
-    try:
-        if device.type == "cpu":
-            torch.set_num_threads(1)
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def in_order(make: Callable[[int], T], items: Sequence[int], device: torch.device, threads: int) -> Iterator[T]:
