@@ -129,7 +129,7 @@ class Registration:
 
     @hookspec
     def artgen_executors(self) -> list[Component]:
-        """Who renders the pieces of films. `factory(options) -> artgen.walk.Executor`."""
+        """Who renders the pieces of films. `factory(options) -> artgen.walk.jobs.Executor`."""
         raise NotImplementedError
 
 

@@ -65,6 +65,8 @@ PUBLIC: Mapping[str, tuple[str, ...]] = {
     "artgen.recipe": ("Recipe", "load_recipe"),
     "artgen.run.record": ("RunFolder",),
     "artgen.walk": ("Path", "frames_of"),
+    "artgen.walk.handing": ("Handing",),
+    "artgen.walk.jobs": ("Executor", "Job", "Outcome", "Task", "Tell", "perform"),
     "artgen.walk.prior": ("combine", "from_normal", "norms", "require_round", "sums", "to_normal"),
     "artgen.testing": tuple(artgen.testing.__all__),
 }

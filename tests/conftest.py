@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +46,22 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def ray_cluster(tmp_path_factory):
+    """A Ray cluster of two places on this machine, to which `[executor.ray]` of this process goes by itself."""
+    ray = pytest.importorskip("ray", reason="needs Ray: pip install 'artgen[ray]'")
+    told, handler = sys.excepthook, signal.getsignal(signal.SIGTERM)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))  # Ray keeps a password there
+        patch.delenv("OMP_NUM_THREADS", raising=False)  # by default it follows from what a task asks for
+        patch.setenv("PYTHONBREAKPOINT", "")  # and sets this, the handler and the hook
+        ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    sys.excepthook = told
+    signal.signal(signal.SIGTERM, handler)
+    yield ray
+    ray.shutdown()
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from artgen.testing import (
     AugmentationContract,
     CriticContract,
     DatasetContract,
+    ExecutorContract,
     FeaturesContract,
     GeneratorContract,
     LossContract,
@@ -43,6 +44,7 @@ SUITES = {
     "source": SourceContract,
     "features": FeaturesContract,
     "metric": MetricContract,
+    "executor": ExecutorContract,
     "path": PathContract,
 }
 GROWN = {"latent": 8, "width": 8, "widest": 8}
@@ -105,6 +107,8 @@ TINY = {
     ("metric", "swd"): {"options": {"descriptors": 8, "directions": 8}, "distances": ["swd"]},
     ("metric", "paired"): {"options": {"shown": 2}, "distances": ["l1"]},
     ("metric", "diversity"): {"options": {"pairs": 20}},
+    ("executor", "local"): {"options": {"workers": 2}},
+    ("executor", "ray"): {"options": {"workers": 2}},
 }
 """What makes the bundled components quick."""
 
@@ -187,6 +191,14 @@ class OnRandomWeights:
         self.options = {"weights": random_weights(NETWORKS[self.kind, self.component])}
 
 
+class OnRay:
+    """All checks in one cluster: to begin one takes seconds."""
+
+    @pytest.fixture(autouse=True)
+    def _cluster(self, ray_cluster):
+        pass
+
+
 def suite(kind, name, component):
     """The suite of a component, as its author would write it."""
     parents = [SUITES[kind]]
@@ -194,6 +206,8 @@ def suite(kind, name, component):
         parents.insert(0, OnFiles)
     if (kind, name) in NETWORKS:
         parents.insert(0, OnRandomWeights)
+    if (kind, name) == ("executor", "ray"):
+        parents.insert(0, OnRay)
     made = type(f"Test_{kind}_{name}", tuple(parents), {"component": name, **TINY.get((kind, name), {})})
     if len(parents) == 1 and (kind, name) not in TINY:
         fault = unsuited(kind, name, component)

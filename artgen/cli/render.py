@@ -16,7 +16,8 @@ from artgen.cli.options import DEVICES, Shard, plugin_option, workers
 
 if TYPE_CHECKING:
     from artgen.recipe import Films
-    from artgen.walk.render import Executor, Job, Rendered
+    from artgen.walk.jobs import Executor, Job
+    from artgen.walk.render import Rendered
     from artgen.walk.studio import Studio
 
 
@@ -96,8 +97,9 @@ def make_films(
     from artgen.files import cache_folder
     from artgen.plugins import load_plugins, used_files
     from artgen.run.stopping import listening
+    from artgen.walk.jobs import Job
     from artgen.walk.preview import previewed
-    from artgen.walk.render import Job, render
+    from artgen.walk.render import render
     from artgen.walk.studio import Studio
 
     plugins, chosen, encoders = load_plugins(), choose_device(device), workers()

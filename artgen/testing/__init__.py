@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from artgen.testing.augmentations import AugmentationContract
     from artgen.testing.critics import CriticContract
     from artgen.testing.datasets import DatasetContract
+    from artgen.testing.executors import ExecutorContract
     from artgen.testing.features import FeaturesContract
     from artgen.testing.generators import GeneratorContract
     from artgen.testing.losses import LossContract
@@ -38,6 +39,7 @@ __all__ = [
     "AugmentationContract",
     "CriticContract",
     "DatasetContract",
+    "ExecutorContract",
     "FeaturesContract",
     "GeneratorContract",
     "LossContract",
@@ -52,6 +54,7 @@ _HOMES = {
     "AugmentationContract": "augmentations",
     "CriticContract": "critics",
     "DatasetContract": "datasets",
+    "ExecutorContract": "executors",
     "FeaturesContract": "features",
     "GeneratorContract": "generators",
     "LossContract": "losses",

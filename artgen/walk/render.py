@@ -15,16 +15,17 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, cast
 
 from artgen import files
 from artgen.data.dataset import Progress, Workshop
 from artgen.errors import ArtgenError, DataError, RecipeError
 from artgen.film import note_in
 from artgen.film.segments import join
+from artgen.walk.jobs import Executor, Job, Outcome, Task, Tell
 from artgen.walk.pipeline import Piece, render_pieces
 from artgen.walk.studio import Film, Output, Studio
 
@@ -32,50 +33,6 @@ EARLIER = "earlier"
 """The folder, within that of the films, for what a table said before."""
 
 log = logging.getLogger(__name__)
-
-
-class Task(NamedTuple):
-    """One piece of a film."""
-
-    film: str
-    index: int
-
-
-@dataclass(frozen=True)
-class Job:
-    """All that another process needs to render pieces of the same films: plain values, which travel as JSON.
-
-    Args:
-        file: The file of films, or the recipe.
-        overrides: Arguments of `--set`.
-        plugin_files: Plugins that are single files.
-        run: The run of films whose table names none; empty if there is none.
-        out: The folder for the films.
-        device: `auto`, `cpu`, `cuda` or `mps`.
-        encoders: How many pieces are under way at once.
-    """
-
-    file: str
-    overrides: tuple[str, ...]
-    plugin_files: tuple[str, ...]
-    run: str
-    out: str
-    device: str
-    encoders: int
-
-
-class Executor(Protocol):
-    """Has pieces of films rendered by other processes, here or elsewhere, that see the same folders."""
-
-    def render(self, job: Job, tasks: Sequence[Task]) -> Iterator[Task]:
-        """Have all tasks done, each by `artgen.walk.render_tasks(job, tasks)` in some process; yield those that are.
-
-        A process that dies is replaced, and what it had to do is done again: what is finished by then costs nothing.
-
-        Raises:
-            ArtgenError: Tasks failed, or processes die again and again.
-        """
-        ...
 
 
 @dataclass
@@ -95,32 +52,28 @@ class Rendered:
     lacking: dict[str, list[int]] = field(default_factory=dict)
 
 
-def render_tasks(job: Job, tasks: Sequence[Task]) -> None:
-    """Render pieces, those that are not done; what an executor calls in its processes.
+def render_tasks(job: Job, tasks: Sequence[Task], tell: Tell) -> None:
+    """Render pieces, those that are not done: the work of a `Job`, in the processes of an executor.
 
     Raises:
-        ArtgenError: The fault of the first piece that has one; the others are done.
+        ArtgenError: No piece can be made: files or a device are not what they were where the films were planned.
+        ResourceError: Memory or disk is full.
     """
-    studio = studio_of(job)
-    named, faults = dict(studio.named()), dict[str, ArtgenError]()
-    wanted: dict[str, list[int]] = {}
-    for task in tasks:
-        wanted.setdefault(task.film, []).append(task.index)
+    studio, at_work = studio_of(job), dict[Piece, Task]()
 
     def pieces() -> Iterator[Piece]:
-        for name, indices in wanted.items():
-            film = _planned(studio, name, named[name])
-            for index in indices:
-                if piece := film.piece(index, film.outputs):
-                    yield piece
+        for task in tasks:
+            film, lacking = _planned(studio, task.film)
+            if piece := film.piece(task.piece, lacking):
+                at_work[piece] = task
+                yield piece
+            else:
+                tell(Outcome(task))
 
-    def done(piece: Piece, fault: ArtgenError | None) -> None:
-        if fault is not None:
-            faults.setdefault(piece.film, fault)
-
-    render_pieces(pieces(), studio.device, job.encoders, lambda count: None, done)
-    for fault in faults.values():
-        raise fault
+    render_pieces(
+        pieces(), studio.device, job.encoders, lambda count: None,
+        lambda piece, fault: tell(Outcome(at_work.pop(piece), fault)),
+    )  # fmt: skip
 
 
 @functools.lru_cache(maxsize=1)
@@ -170,7 +123,7 @@ def render(
         tasks = tasks[len(tasks) * (index - 1) // count : len(tasks) * index // count]
     tasks = [task for task in tasks if lacking[task.film]]
     left = Counter(task.film for task in tasks)
-    total = sum(len(by_name[task.film].stretches[task.index]) for task in tasks)
+    total = sum(len(by_name[task.film].stretches[task.piece]) for task in tasks)
     with ThreadPoolExecutor(1, "join") as joiner, progress(studio.films.name, total) as advance:
         joining: dict[str, Any] = {}
 
@@ -184,10 +137,10 @@ def render(
                 film = by_name[task.film]
                 if task.film in rendered.faults:
                     continue
-                if piece := film.piece(task.index, lacking[task.film]):
+                if piece := film.piece(task.piece, lacking[task.film]):
                     yield piece
                 else:
-                    advance(len(film.stretches[task.index]))
+                    advance(len(film.stretches[task.piece]))
                     finish(task.film)
 
         def done(piece: Piece, fault: ArtgenError | None) -> None:
@@ -206,13 +159,21 @@ def render(
                 elif lacking[film.name]:
                     joining[film.name] = joiner.submit(_join, film, lacking[film.name])
         elif executor is not None:
-            undone = [task for task in tasks if by_name[task.film].piece(task.index, lacking[task.film])]
+            undone = [task for task in tasks if by_name[task.film].piece(task.piece, lacking[task.film])]
             for task in set(tasks) - set(undone):
-                advance(len(by_name[task.film].stretches[task.index]))
+                advance(len(by_name[task.film].stretches[task.piece]))
                 finish(task.film)
-            for task in executor[0].render(executor[1], undone):
-                advance(len(by_name[task.film].stretches[task.index]))
-                finish(task.film)
+            who, job = executor
+            with closing(who.render(replace(job, device=studio.device.type), undone)) as outcomes:
+                for task, fault in outcomes:
+                    film = by_name[task.film]
+                    if fault is None and film.piece(task.piece, lacking[task.film]):
+                        fault = _not_here(task)
+                    if fault is None:
+                        advance(len(film.stretches[task.piece]))
+                    else:
+                        rendered.faults.setdefault(task.film, fault)
+                    finish(task.film)
         else:
             render_pieces(pieces(), studio.device, encoders, advance, done)
         for name, future in joining.items():
@@ -222,6 +183,15 @@ def render(
                 rendered.faults[name] = fault
     rendered.paths = [output.path for film in films for output in film.outputs if os.path.lexists(output.path)]
     return rendered
+
+
+def _not_here(task: Task) -> ArtgenError:
+    """What to say where a process has done its piece, and the piece is not there."""
+    return DataError(
+        "it was made, and is not there as it would have been made here",
+        place=str(task),
+        remedy="All processes must see the same folders, and have the same kind of device, artgen, torch and plugins.",
+    )
 
 
 def _plan_all(studio: Studio, faults: dict[str, ArtgenError]) -> Iterator[Film]:
@@ -234,8 +204,10 @@ def _plan_all(studio: Studio, faults: dict[str, ArtgenError]) -> Iterator[Film]:
 
 
 @functools.lru_cache(maxsize=4)
-def _planned(studio: Studio, name: str, chosen: Any) -> Film:
-    return studio.plan(name, chosen)
+def _planned(studio: Studio, name: str) -> tuple[Film, list[Output]]:
+    """A film, and those of its files that are not made."""
+    film = studio.plan(name, dict(studio.named())[name])
+    return film, [output for output in film.outputs if not _is_made(film, output)]
 
 
 def told_in(path: Path) -> dict[str, Any] | None:

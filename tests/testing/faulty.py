@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 import re
+import sys
+from subprocess import DEVNULL, PIPE, Popen
 from types import SimpleNamespace
 from typing import Any, Literal
 
@@ -14,12 +17,25 @@ from pydantic import Field, field_validator
 from torch import nn
 from torch.nn.functional import dropout, interpolate, relu, softplus
 
-from artgen import Component, DataError, DataOptions, LossOptions, Options, RecipeError, VideoOptions, hookimpl
+from artgen import (
+    ArtgenError,
+    Component,
+    DataError,
+    DataOptions,
+    LossOptions,
+    Options,
+    RecipeError,
+    ResourceError,
+    VideoOptions,
+    hookimpl,
+)
 from artgen.data import Dataset, Neighbour, Repainting, StylePicture
 from artgen.metrics import Measured
 from artgen.training import Augmentation, Critic, Features, Generator, LatentSpace, Outputs, Source
 from artgen.walk import Path
+from artgen.walk.jobs import Outcome, Task
 from artgen.walk.prior import combine, norms, require_round, sums
+from artgen_executors.local import Local
 
 ARTGEN_API = 1
 COMPONENTS: dict[str, list[Component]] = {}
@@ -1294,6 +1310,120 @@ class RefusesAtALoss(Around):
         return super().__call__(space, keyframes, positions)
 
 
+# Executors
+
+
+class TwoOptions(Options):
+    """Two processes."""
+
+    workers: int = 2
+    """How many."""
+    threads: int = 1
+    """Of each."""
+
+
+def executor(factory):
+    return component("executor", TwoOptions)(factory)
+
+
+class Changed(Local):
+    """One that changes what it is told before it hands it on."""
+
+    def render(self, job, tasks):
+        for outcome in super().render(job, tasks):
+            yield from self.changed(outcome)
+
+
+@executor
+class Forgets(Changed):
+    def changed(self, outcome):
+        return [outcome] if outcome.task.piece != 3 else []
+
+
+@executor
+class Stutters(Changed):
+    def changed(self, outcome):
+        return [outcome, outcome]
+
+
+@executor
+class Pretends(Local):
+    def render(self, job, tasks):
+        yield from map(Outcome, tasks)
+
+
+@executor
+class Invents(Local):
+    def render(self, job, tasks):
+        yield from super().render(job, tasks)
+        if not tasks:
+            yield Outcome(Task("none", 0))
+
+
+@executor
+class GivesUpAtOnce(Local):
+    """Each task has a process, whose death is the task's fault."""
+
+    def render(self, job, tasks):
+        for task in tasks:
+            with Popen(
+                [sys.executable, "-m", "artgen.walk.worker"], stdin=PIPE, stdout=PIPE, stderr=DEVNULL
+            ) as process:
+                process.stdin.write(f"{job.to_json()}\n{json.dumps([task])}\n".encode())
+                process.stdin.flush()
+                answers = [process.stdout.readline() for _ in range(2)]
+            yield Outcome.from_json(json.loads(answers[1])) if answers[1] else Outcome(task, DataError("it died"))
+
+
+@executor
+class NamesNoPiece(Changed):
+    def changed(self, outcome):
+        return [Outcome(outcome.task, outcome.fault and DataError("a process died", remedy="Try again."))]
+
+
+@executor
+class LosesTheClass(Changed):
+    def changed(self, outcome):
+        return [Outcome(outcome.task, outcome.fault and ArtgenError(str(outcome.fault)))]
+
+
+@executor
+class HidesBugs(Changed):
+    def changed(self, outcome):
+        return [Outcome(outcome.task, outcome.fault and ArtgenError("something went wrong"))]
+
+
+@executor
+class BlamesAll(Local):
+    def render(self, job, tasks):
+        outcomes = [*super().render(job, tasks)]
+        fault = next((outcome.fault for outcome in outcomes if outcome.fault), None)
+        yield from (Outcome(outcome.task, outcome.fault or fault) for outcome in outcomes)
+
+
+@executor
+class BearsFullDisks(Local):
+    def render(self, job, tasks):
+        told = set()
+        try:
+            for outcome in super().render(job, tasks):
+                told.add(outcome.task)
+                yield outcome
+        except ResourceError as error:
+            yield from (Outcome(task, error) for task in tasks if task not in told)
+
+
+LEFT = []
+"""What somebody began, and did not end."""
+
+
+@executor
+class LeavesThemRunning(Local):
+    def render(self, job, tasks):
+        LEFT.append(super().render(job, tasks))
+        yield from iter(LEFT[-1].__next__, None)
+
+
 @hookimpl
 def artgen_generators():
     return COMPONENTS["generator"]
@@ -1342,3 +1472,8 @@ def artgen_metrics():
 @hookimpl
 def artgen_paths():
     return COMPONENTS["path"]
+
+
+@hookimpl
+def artgen_executors():
+    return COMPONENTS["executor"]

@@ -13,6 +13,7 @@ from artgen.testing import (
     AugmentationContract,
     CriticContract,
     DatasetContract,
+    ExecutorContract,
     FeaturesContract,
     GeneratorContract,
     LossContract,
@@ -34,6 +35,7 @@ SUITES = {
     "source": SourceContract,
     "features": FeaturesContract,
     "metric": MetricContract,
+    "executor": ExecutorContract,
     "path": PathContract,
 }
 TOYS = [adding, canvas, growing, pyramid, translator]
@@ -88,8 +90,9 @@ REPAINTED = {
     "finished-in-bytes": r"\[-1, 1\]",
     "finished-as-the-first": "look at `first`",
 }
-# Component -> the checks that fail, and what each of them advises. The tiny run is made only where it is to fail: it
-# takes longer than all other checks together.
+EXECUTORS = {name for name in vars(ExecutorContract) if name.startswith("test_")}
+# Component -> the checks that fail, and what each of them advises. A tiny run is made, and processes are started, only
+# where that is to fail: it takes longer than all other checks together.
 FAULTS = {
     ("generator", "too-bright"): {"test_pictures_of_every_size": r"float32 in \[-1, 1\]"},
     ("generator", "always-square"): {
@@ -247,6 +250,20 @@ FAULTS = {
         "test_same_pictures_give_the_same_figures": "no operation in place",
         "test_distances_are_smaller_for_equal_pictures": "than for noise",
     },
+    ("executor", "forgets"): {"test_every_task_is_told_once": "never tells of film day, piece 3, film night"},
+    ("executor", "stutters"): {"test_every_task_is_told_once": "yield each task once"},
+    ("executor", "pretends"): {"test_every_task_is_told_once": "Nobody has begun film day, piece 0"},
+    ("executor", "invents"): {"test_nothing_to_do_is_nothing": "where there are no tasks"},
+    ("executor", "gives-up-at-once"): {"test_what_a_dead_process_had_to_do_is_done_again": "it died"},
+    ("executor", "names-no-piece"): {"test_a_task_that_kills_is_given_up": "Name the film, the piece"},
+    ("executor", "loses-the-class"): {"test_a_fault_comes_back_with_its_class": r"comes back as ArtgenError\("},
+    ("executor", "hides-bugs"): {"test_a_bug_is_the_fault_of_its_film": r"Call `artgen\.walk\.jobs\.perform`"},
+    ("executor", "blames-all"): dict.fromkeys(
+        ["test_a_task_that_kills_is_given_up", "test_a_fault_comes_back_with_its_class"],
+        "another one is not made for it",
+    ),
+    ("executor", "bears-full-disks"): {"test_a_full_disk_stops_all": "is not raised"},
+    ("executor", "leaves-them-running"): {"test_nothing_is_left_running": "end all in a `finally`"},
     ("path", "knots-from-one"): {"test_it_says_how_it_goes": "let them rise from 0"},
     ("path", "knots-of-some"): {"test_it_says_how_it_goes": "for each, or the first alone"},
     ("path", "needs-nothing"): {"test_it_says_how_it_goes": "say how many keyframes"},
@@ -293,7 +310,7 @@ def checks(kind):
 
 def suite(kind, name, **attributes):
     """A suite as an author writes it."""
-    more = {"distances": ["distance"]} if kind == "metric" else {}
+    more = {"metric": {"distances": ["distance"]}, "executor": {"patience_seconds": 0.5}}.get(kind, {})
     return type("TestIt", (SUITES[kind],), {"component": name, "plugins": [faulty], **more, **attributes})
 
 
@@ -348,8 +365,11 @@ def test_every_family_passes(component, attributes, tmp_path):
 @pytest.mark.parametrize(("component", "expected"), FAULTS.items(), **IDS)
 def test_a_fault_is_found(component, expected, tmp_path):
     kind, name = component
-    names = [check for check in checks(kind) if check != RESUME or RESUME in expected]
+    costly = EXECUTORS if kind == "executor" else {RESUME}
+    names = [check for check in checks(kind) if check in expected or check not in costly]
     found = failures(suite(kind, name), names, tmp_path)
+    while faulty.LEFT:
+        faulty.LEFT.pop().close()
     assert found.keys() == expected.keys()
     for check, words in expected.items():
         assert re.search(words, found[check], re.DOTALL), found[check]
