@@ -197,7 +197,7 @@ def _look(studio: Studio, films: Films, out: Path, rendered: Rendered, encoders:
             rendered.paths += add_sheet_and_plot(film)
     whole = Whole(films, out, studio.device, studio.plugins, studio.workshop, studio.run)
     seconds: dict[str, float] = {}
-    for name, chosen in whole.named():
+    for name, chosen in whole.named.items():
         seconds[name] = seconds_for(whole.plan(name, chosen), studio.device, encoders)
     return {"seconds": seconds}
 

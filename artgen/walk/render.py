@@ -22,7 +22,7 @@ from typing import Any, cast
 
 from artgen import files
 from artgen.data.dataset import Progress, Workshop
-from artgen.errors import ArtgenError, DataError, RecipeError
+from artgen.errors import ArtgenError, DataError, RecipeError, ResourceError
 from artgen.film import note_in
 from artgen.film.segments import join
 from artgen.walk.jobs import Executor, Job, Outcome, Task, Tell
@@ -196,17 +196,30 @@ def _not_here(task: Task) -> ArtgenError:
 
 def _plan_all(studio: Studio, faults: dict[str, ArtgenError]) -> Iterator[Film]:
     """Plan every film that can be made."""
-    for name, chosen in studio.named():
+    taken: dict[Path, str] = {}
+    for name, chosen in studio.named.items():
         try:
-            yield studio.plan(name, chosen)
+            film = studio.plan(name, chosen)
+        except ResourceError:
+            raise
         except ArtgenError as fault:
             faults[name] = fault
+            continue
+        for output in film.outputs:
+            first = taken.setdefault(output.path, name)
+            if first != name:
+                raise RecipeError(
+                    f"the films {first} and {name} would both have this file",
+                    place=str(output.path),
+                    remedy="Rename one of the tables, or give one of the outputs a label.",
+                )
+        yield film
 
 
 @functools.lru_cache(maxsize=4)
 def _planned(studio: Studio, name: str) -> tuple[Film, list[Output]]:
     """A film, and those of its files that are not made."""
-    film = studio.plan(name, dict(studio.named())[name])
+    film = studio.plan(name, studio.named[name])
     return film, [output for output in film.outputs if not _is_made(film, output)]
 
 

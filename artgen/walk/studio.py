@@ -56,6 +56,8 @@ LOOK_PX = 128
 _ABOUT_TIME = {"run", "checkpoint_images", "seconds", "fps", "speed", "easing", "outputs", "copies", "keyframes"}
 """What of a film's table its frames depend on only by where the walk is in each of them, or not at all."""
 _PACE_BYTES = 1 << 26
+_LOOKED_AT_FPS = 30
+"""By so many frames a second a walk is looked at, at most: a preview of fewer is timed like the film."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,27 +178,22 @@ class Studio:
         )  # fmt: skip
         self._opened = functools.lru_cache(maxsize=2)(self._open)
 
-    def plans(self) -> Iterator[Film]:
-        """The films, in order, each planned when it is its turn.
+    @functools.cached_property
+    def named(self) -> dict[str, Chosen[VideoOptions]]:
+        """Each film by its name: of a table with copies there are several.
 
         Raises:
-            ArtgenError: One of them cannot be made; the place is its table.
+            RecipeError: Two would have one name.
         """
-        for name, chosen in self.named():
-            yield self.plan(name, chosen)
-
-    def named(self) -> list[tuple[str, Chosen[VideoOptions]]]:
-        """Each film by its name: of a table with copies there are several."""
-        named = []
+        named: dict[str, Chosen[VideoOptions]] = {}
         for chosen in self.films.videos:
             count = chosen.options.copies
             for copy in range(count):
                 options = chosen.options.model_copy(update={"seed": chosen.options.seed + copy, "copies": 1})
                 name = f"{chosen.label}-{copy + 1:0{max(3, len(str(count)))}}" if count > 1 else chosen.label
-                named.append((name, replace(chosen, options=options)))
-        names = [name for name, _ in named]
-        if twice := next((name for name in names if names.count(name) > 1), None):
-            raise RecipeError("two films would have this name", place=twice, remedy="Rename one of the tables.")
+                if name in named:
+                    raise RecipeError("two films would have this name", place=name, remedy="Rename one of the tables.")
+                named[name] = replace(chosen, options=options)
         return named
 
     def plan(self, name: str, chosen: Chosen[VideoOptions]) -> Film:
@@ -226,7 +223,12 @@ class Studio:
             shot = PreviewShot(sheets, options, options.frames)
             size, positions = shot.size, np.arange(options.frames) / options.frames
             opener: Any = functools.partial(PreviewShot, sheets, options, options.frames)
-            facts: dict[str, Any] = {"sheets": [digest_of(sheet) for sheet in sheets], "side_px": options.side_px}
+            facts: dict[str, Any] = {
+                "versions": {"artgen": artgen.__version__, "torch": torch.__version__},
+                "sheets": [digest_of(sheet) for sheet in sheets],
+                "size": list(size),
+                "enlarge": options.enlarge,
+            }
         else:
             opened = self._opened(run, options.checkpoint_images)
             walk, maker = self._walk(opened, chosen), _maker(opened, options)
@@ -240,7 +242,8 @@ class Studio:
             else:
                 pace = self._pace(opened, walk, chosen, facts) if options.speed == "perceptual" else None
                 positions = Timetable(walk, options, pace).positions()
-                opener = functools.partial(self._walking, run, options, walk, positions)
+                # By its number: where a run goes on, the newest one is another by the time that a piece is made.
+                opener = functools.partial(self._walking, run, opened.clock.images, options, walk, positions)
                 size = maker.frame
             told |= {
                 "recipe": {
@@ -320,7 +323,7 @@ class Studio:
 
         It depends neither on the rate of the film nor on its size.
         """
-        options = chosen.options.model_copy(update={"side_px": 0})
+        options = chosen.options.model_copy(update={"side_px": 0, "fps": _LOOKED_AT_FPS})
         seen = {name: value for name, value in facts.items() if name not in ("size", "batch", "walk")}
         asked = options.model_dump(mode="json", exclude={"run", "fps", "outputs", "copies", "enlarge"})
         key = digest([seen, asked, self._table(self.films.features)])
@@ -360,8 +363,10 @@ class Studio:
         to_device(features.eval().requires_grad_(False), self.device)
         return features
 
-    def _walking(self, run: Path, options: VideoOptions, walk: Walk, positions: NDArray[np.float64]) -> Shot:
-        return WalkShot(self._maker_of(run, options.checkpoint_images, options), walk, positions)
+    def _walking(
+        self, run: Path, images: int, options: VideoOptions, walk: Walk, positions: NDArray[np.float64]
+    ) -> Shot:
+        return WalkShot(self._maker_of(run, images, options), walk, positions)
 
     def _learning(self, run: Path, options: VideoOptions, walk: Walk, positions: NDArray[np.float64]) -> Shot:
         saved = sorted({checkpoint.images_of(path) for path in checkpoint.committed(RunFolder.read(run).checkpoints)})
