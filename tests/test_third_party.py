@@ -67,6 +67,7 @@ def test_they_are_told_in_full_and_checked(fresh, here):
     fresh.shown("artgen plugins check diary", here)
 
 
+@pytest.mark.slow
 def test_their_own_tests_pass(fresh, here):
     told = fresh.shown("python -m pytest -q --rootdir . */tests", fresh.folder / "packages")
     assert " passed" in told

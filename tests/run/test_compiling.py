@@ -89,7 +89,8 @@ def assert_same(one, other):
             torch.testing.assert_close(other[name][key], tensor, msg=lambda said, key=key: f"{key}: {said}")
 
 
-@pytest.mark.parametrize(("family", "uses"), [("pggan", 3), pytest.param("msggan", 4, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("family", "uses"), [("pggan", 3), ("msggan", 4)])
 def test_each_form_is_compiled_once(job, backend, family, uses):
     """The generator once, the critic for each of its uses.
 
