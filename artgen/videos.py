@@ -96,7 +96,7 @@ class VideoOptions(Options):
     truncation: float | tuple[float, ...] = 1.0
     """How far latents lie from the middle of their space: 1 as drawn, less is more usual and less varied. An array
     animates it: these values in turn, evenly spaced, joined by a smooth curve."""
-    mix: dict[str, int] = Field(default_factory=dict)
+    mix: dict[str, int] = Field({})
     """Parts of the latent that stay what they are in the first picture of a seed: `{ fine = 7 }` walks with the fine
     style of seed 7. Generators that have parts say which."""
     grid: tuple[Annotated[int, Field(ge=1, le=64)], Annotated[int, Field(ge=1, le=64)]] = (1, 1)

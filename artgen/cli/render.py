@@ -94,6 +94,7 @@ def make_films(
     from artgen.cli.progress import bar
     from artgen.data.dataset import Workshop
     from artgen.device import choose_device
+    from artgen.errors import RecipeError
     from artgen.files import cache_folder
     from artgen.plugins import load_plugins, used_files
     from artgen.run.stopping import listening
@@ -102,6 +103,8 @@ def make_films(
     from artgen.walk.render import render
     from artgen.walk.studio import Studio
 
+    if out.exists() and not out.is_dir():
+        raise RecipeError("it is no folder", place=str(out), remedy="Choose a folder for the films with --out.")
     plugins, chosen, encoders = load_plugins(), choose_device(device), workers()
     shown = partial(bar, unit=" frames")
     workshop = Workshop(cache_folder(), shown, workers())
@@ -235,8 +238,10 @@ def _tell(rendered: Rendered, shard: Any, merge: bool, as_json: bool, more: dict
         named = "; ".join(f"{name}: {len(pieces)}" for name, pieces in rendered.lacking.items())
         raise DataError(f"pieces are lacking, so these films cannot be joined: {named}", remedy="Render their shares.")
     faults = list(rendered.faults.items())
-    for name, fault in faults[1:]:
-        click.echo(f"{name}: {fault}", err=True)
+    for name, fault in faults:
+        fault.place = f"{name}: {fault.place}" if fault.place else name
+    for _, fault in faults[1:]:
+        click.echo(str(fault), err=True)
     if faults:
         raise faults[0][1]
 

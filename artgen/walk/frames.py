@@ -52,7 +52,12 @@ def frames_of(
     component = plugins.component("path", path)
     try:
         options = component.options.model_validate_json(json.dumps(table), context={"": str(Path.cwd())})
-    except (ValidationError, TypeError) as error:
+    except ValidationError as error:
+        told = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise RecipeError(
+            told, place=f"a film of {run}", remedy="The recipe reference lists what may be said."
+        ) from None
+    except TypeError as error:  # no value of a table
         raise RecipeError(str(error), place=f"a film of {run}") from None
     chosen: Chosen[Any] = Chosen("film", path, component, options)
     films = Films(name="film", file=Path(run), title="", features=None, executor=None, videos=(chosen,))

@@ -89,9 +89,8 @@ def speed_plot(pace: Pace) -> Picture:
     corner = (_MARGIN_PX, height - _MARGIN_PX)
     for end in ((width - 8, height - _MARGIN_PX), (_MARGIN_PX, 8)):
         cv2.line(canvas, corner, end, _BLACK, 1)
-    words = (
-        f"speed over time; fastest : slowest = {pace.ratio_before:.2f} as the path goes, {pace.ratio_after:.2f} evened"
-    )
+    ratios = f"{pace.ratio_before:.2f} as the path goes (grey), {pace.ratio_after:.2f} evened (red)"
+    words = f"speed along the walk, before easing; fastest : slowest = {ratios}"
     cv2.putText(canvas, words, (_MARGIN_PX, height - 10), cv2.FONT_HERSHEY_SIMPLEX, 0.45, _BLACK, 1, cv2.LINE_AA)
     return canvas
 

@@ -203,6 +203,7 @@ def _plan_all(studio: Studio, faults: dict[str, ArtgenError]) -> Iterator[Film]:
         except ResourceError:
             raise
         except ArtgenError as fault:
+            log.error("%s cannot be made: %s", name, fault)  # now, and not when the others are done
             faults[name] = fault
             continue
         for output in film.outputs:
@@ -260,11 +261,13 @@ def _join(film: Film, outputs: Sequence[Output]) -> None:
                 place=str(damaged[0]),
                 remedy="The same command makes it again.",
             )
-        with files.disk_trouble(output.path, "the film cannot be written"):
-            files.make_folder(output.path.parent)
-            _set_aside(output.path)
+        # It is joined among its pieces: what a kill leaves there goes with them.
+        joined = film.folder / f"joined {output.path.name}"
         paths = [segment.path for segment in segments]
-        join(paths, output.path, output.encoding, film.frames, film.note(output))
+        join(paths, joined, output.encoding, film.frames, film.note(output), replace=True)
+        with files.disk_trouble(output.path, "the film cannot be written"):
+            _set_aside(output.path)
+            files.move(joined, output.path)
     shutil.rmtree(film.folder, ignore_errors=True)
 
 

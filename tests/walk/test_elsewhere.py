@@ -76,7 +76,7 @@ def test_what_another_process_makes_and_nobody_finds_costs_its_film_only(file, t
     let_work(monkeypatch, "render_apart")
     with pytest.raises(DataError, match="is not there as it would have been made here") as told:
         artgen(file, tmp_path / "out", "--set", "executor.local.workers=1")
-    assert told.value.place.startswith("film loop, piece ")
+    assert told.value.place.startswith("loop: film loop, piece ")
     assert "the same folders" in told.value.remedy
     assert contents(tmp_path / "out") == {"growth.mp4": straight["growth.mp4"]}
 
