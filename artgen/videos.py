@@ -5,6 +5,7 @@ Imports no torch. The kind of walk that a table names by `path` adds its own fie
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from typing import Annotated, Literal
 
@@ -21,7 +22,10 @@ Easing = Literal["linear", "ease-in", "ease-out", "ease-in-out"]
 
 def _is_rate(rate: int | float | str) -> int | float | str:
     try:
-        known = 0 < Fraction(rate) <= 1000
+        # An exponent could ask for a number that fills the memory.
+        known = (not isinstance(rate, str) or re.fullmatch(r"[0-9./ ]{1,32}", rate) is not None) and (
+            0 < Fraction(rate) <= 1000
+        )
     except (ValueError, ZeroDivisionError):
         known = False
     if not known:
@@ -52,7 +56,7 @@ class KeyframeOptions(Options):
     """The first picture of `artgen sample` with this seed."""
     file: FilePath = ""
     """A latent, saved as the only tensor of a .safetensors file, or under the name `latent`."""
-    index: int = Field(0, ge=0)
+    index: int = Field(0, ge=0, le=100_000)
     """Which one, where the seed or the file has several: that of `artgen sample`, counted from 0."""
     seconds: float | None = Field(None, gt=0, le=86_400)
     """How long the way to the next keyframe takes. Default: its share, by length, of what the others leave. If all say

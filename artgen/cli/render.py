@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -161,7 +161,7 @@ def _again(film: Path, out: Path | None, run: Path | None) -> tuple[Films, Path,
     made_with = told.get("checkpoint")
     run = run or _run_of(film, str(told.get("run", "")))
     if isinstance(table, dict):
-        table |= {"run": str(run.absolute())}
+        table |= {"run": str(run.absolute()), "copies": 1}
         if isinstance(made_with, dict):
             table |= {"checkpoint_images": made_with.get("images")}
     tables = {"videos": {str(name): table}, **({"features": features} if features is not None else {})}
@@ -192,6 +192,7 @@ def _run_of(film: Path, told: str) -> Path:
 
 def _look(studio: Studio, films: Films, out: Path, rendered: Rendered, encoders: int) -> dict[str, Any]:
     """Sheets and plots beside the previews, and how long the films themselves would take."""
+    from artgen.errors import ArtgenError
     from artgen.walk.preview import add_sheet_and_plot, seconds_for
     from artgen.walk.studio import Studio as Whole
 
@@ -201,7 +202,8 @@ def _look(studio: Studio, films: Films, out: Path, rendered: Rendered, encoders:
     whole = Whole(films, out, studio.device, studio.plugins, studio.workshop, studio.run)
     seconds: dict[str, float] = {}
     for name, chosen in whole.named.items():
-        seconds[name] = seconds_for(whole.plan(name, chosen), studio.device, encoders)
+        with suppress(ArtgenError):  # which was told of the preview
+            seconds[name] = seconds_for(whole.plan(name, chosen), studio.device, encoders)
     return {"seconds": seconds}
 
 
@@ -223,6 +225,8 @@ def _tell(rendered: Rendered, shard: Any, merge: bool, as_json: bool, more: dict
             }
             for film in rendered.films
         ]
+        planned = {film.name for film in rendered.films}
+        rows += [{"film": name, "fault": str(fault)} for name, fault in rendered.faults.items() if name not in planned]
         click.echo(json.dumps({"films": rows, **more}, indent=1))
     else:
         for name, pace in paces.items():

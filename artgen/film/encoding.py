@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import av
 import numpy as np
+import PIL
 from av.codec import Codec
 from av.codec.codec import UnknownCodecError
 from av.error import FFmpegError
@@ -136,6 +137,7 @@ class Encoding:
             "size": list(self.size),
             "frames_per_second": str(self.frames_per_second),
             "av": av.__version__,
+            **({"pillow": PIL.__version__} if self.format == "gif" else {}),
             "libraries": {name: ".".join(map(str, version)) for name, version in av.library_versions.items()},
         }
 

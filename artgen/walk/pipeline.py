@@ -23,10 +23,11 @@ from torch import Tensor
 
 from artgen import files
 from artgen.device import one_core_each
-from artgen.errors import ArtgenError, ResourceError
+from artgen.errors import ArtgenError, PluginError, ResourceError, StoppedError
 from artgen.film.colour import PixelForm, as_frames
 from artgen.film.encoding import Encoding
 from artgen.film.segments import SegmentWriter
+from artgen.isolation import cause_of
 from artgen.walk.shots import DRAWING, Shot
 
 _RECORD_BYTES = 1 << 16
@@ -119,7 +120,9 @@ def render_pieces(
 def _fault_of(ended: Future[None]) -> ArtgenError | None:
     """Why a piece could not be made; what others would have to suffer too is raised."""
     fault = ended.exception()
-    if isinstance(fault, ArtgenError) and not isinstance(fault, ResourceError):
+    if isinstance(fault, Exception) and not isinstance(fault, ArtgenError):  # of a plugin, or of artgen
+        return PluginError(cause_of(fault), remedy="The plugin of its generator or path may be broken.")
+    if isinstance(fault, ArtgenError) and not isinstance(fault, ResourceError | StoppedError):
         return fault
     ended.result()
     return None

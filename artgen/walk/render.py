@@ -11,20 +11,23 @@ import functools
 import json
 import logging
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
 from artgen import files
 from artgen.data.dataset import Progress, Workshop
-from artgen.errors import ArtgenError, DataError, RecipeError, ResourceError
+from artgen.errors import ArtgenError, DataError, PluginError, RecipeError, ResourceError, StoppedError
 from artgen.film import note_in
 from artgen.film.segments import join
+from artgen.isolation import cause_of
+from artgen.videos import file_name
 from artgen.walk.jobs import Executor, Job, Outcome, Task, Tell
 from artgen.walk.pipeline import Piece, render_pieces
 from artgen.walk.studio import Film, Output, Studio
@@ -43,7 +46,7 @@ class Rendered:
         paths: The files that are there, those that were before too.
         films: The films that were planned.
         faults: Film -> why it could not be made.
-        lacking: Film -> pieces that are not there; of a share, or of what was to be merged.
+        lacking: Film -> pieces that are not there, of what was to be merged.
     """
 
     paths: list[Path] = field(default_factory=list)
@@ -113,6 +116,7 @@ def render(
         RecipeError: Something else has the name of a film.
         ResourceError: Memory or disk is full.
     """
+    _refuse_clashes(studio)
     rendered = Rendered()
     films = rendered.films = list(_plan_all(studio, rendered.faults))
     lacking = {film.name: [output for output in film.outputs if not _is_made(film, output)] for film in films}
@@ -124,7 +128,7 @@ def render(
     tasks = [task for task in tasks if lacking[task.film]]
     left = Counter(task.film for task in tasks)
     total = sum(len(by_name[task.film].stretches[task.piece]) for task in tasks)
-    with ThreadPoolExecutor(1, "join") as joiner, progress(studio.films.name, total) as advance:
+    with _joiner() as joiner, progress(studio.films.name, total) as advance:
         joining: dict[str, Any] = {}
 
         def finish(task_film: str) -> None:
@@ -179,10 +183,23 @@ def render(
         for name, future in joining.items():
             try:
                 future.result()
+            except (ResourceError, StoppedError):
+                raise
             except ArtgenError as fault:
                 rendered.faults[name] = fault
     rendered.paths = [output.path for film in films for output in film.outputs if os.path.lexists(output.path)]
     return rendered
+
+
+@contextmanager
+def _joiner() -> Iterator[ThreadPoolExecutor]:
+    """A thread that joins films; what it has not begun with when the block fails, it leaves."""
+    with ThreadPoolExecutor(1, "join") as joiner:
+        try:
+            yield joiner
+        except BaseException:
+            joiner.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _not_here(task: Task) -> ArtgenError:
@@ -196,25 +213,40 @@ def _not_here(task: Task) -> ArtgenError:
 
 def _plan_all(studio: Studio, faults: dict[str, ArtgenError]) -> Iterator[Film]:
     """Plan every film that can be made."""
-    taken: dict[Path, str] = {}
     for name, chosen in studio.named.items():
         try:
-            film = studio.plan(name, chosen)
-        except ResourceError:
+            yield studio.plan(name, chosen)
+        except (ResourceError, StoppedError):
             raise
-        except ArtgenError as fault:
+        except Exception as error:
+            fault = error if isinstance(error, ArtgenError) else PluginError(cause_of(error))
             log.error("%s cannot be made: %s", name, fault)  # now, and not when the others are done
             faults[name] = fault
-            continue
-        for output in film.outputs:
-            first = taken.setdefault(output.path, name)
+
+
+def _refuse_clashes(studio: Studio) -> None:
+    """See that every file of every film is free, or was made by artgen of a table of this name.
+
+    Raises:
+        RecipeError: It is something else, or two films would have it.
+    """
+    taken: dict[Path, str] = {}
+    for name, chosen in studio.named.items():
+        for output in chosen.options.outputs:
+            path = studio.out / file_name(name, output)
+            first = taken.setdefault(path, name)
             if first != name:
                 raise RecipeError(
                     f"the films {first} and {name} would both have this file",
-                    place=str(output.path),
+                    place=str(path),
                     remedy="Rename one of the tables, or give one of the outputs a label.",
                 )
-        yield film
+            if os.path.lexists(path) and (told_in(path) or {}).get("film") != name:
+                raise RecipeError(
+                    f"it is there already, and is not a film that artgen made of [videos.{chosen.label}]",
+                    place=str(path),
+                    remedy="Choose another folder with --out, or rename the table.",
+                )
 
 
 @functools.lru_cache(maxsize=4)
@@ -230,30 +262,22 @@ def told_in(path: Path) -> dict[str, Any] | None:
         told = json.loads(note_in(path))
     except (ValueError, RecursionError):
         return None
-    return told if isinstance(told, dict) and "film" in told and "key" in told else None
+    if not isinstance(told, dict) or not isinstance(told.get("film"), str):
+        return None
+    return told if re.fullmatch("[0-9a-f]{64}", str(told.get("key"))) else None
 
 
 def _is_made(film: Film, output: Output) -> bool:
-    """Whether a file is there as it would be made.
-
-    Raises:
-        RecipeError: Something else is there.
-    """
-    if not os.path.lexists(output.path):
-        return False
-    told = told_in(output.path)
-    if told is None or told["film"] != film.name:
-        raise RecipeError(
-            f"it is there already, and is not a film that artgen made of [videos.{film.chosen.label}]",
-            place=str(output.path),
-            remedy="Choose another folder with --out, or rename the table.",
-        )
-    return bool(told["key"] == film.key(output))
+    """Whether a file is there as it would be made."""
+    told = told_in(output.path) if os.path.lexists(output.path) else None
+    return told is not None and told["key"] == film.key(output)
 
 
 def _join(film: Film, outputs: Sequence[Output]) -> None:
     """Join the pieces of a film to its files; what had their names steps aside; the pieces go."""
     for output in outputs:
+        if _is_made(film, output):  # by another process, meanwhile
+            continue
         segments = film.segments(output)
         if damaged := [segment.path for segment in segments if not segment.is_done()]:
             raise DataError(

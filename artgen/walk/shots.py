@@ -17,7 +17,7 @@ from torch.nn.functional import interpolate
 from artgen.data.images import read
 from artgen.data.pixels import to_float
 from artgen.device import Precision, exhaustion, mixed
-from artgen.errors import DataError
+from artgen.errors import DataError, DivergedError
 from artgen.rng import drawing
 from artgen.training import Generator, Size
 from artgen.videos import VideoOptions
@@ -104,6 +104,11 @@ class Maker:
             mixed(self.device, self.precision),
         ):
             made = torch.cat([self._pictures(batch) for batch in torch.split(filled, self.batch)])[:count]
+        if not bool(torch.isfinite(made).all()):
+            raise DivergedError(
+                "its generator makes pictures that are not finite numbers",
+                remedy="Choose an earlier checkpoint: checkpoint_images.",
+            )
         return _in_grid(made.view(*latents.shape[:2], *made.shape[1:]), *self.options.grid)
 
     def _pictures(self, given: Tensor) -> Tensor:

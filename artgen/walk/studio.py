@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,9 @@ from numpy.typing import NDArray
 import artgen
 from artgen import files
 from artgen.data.dataset import Workshop
+from artgen.data.images import MAX_PIXELS
 from artgen.device import describe_device, to_device
-from artgen.errors import CheckpointError, RecipeError
+from artgen.errors import RecipeError
 from artgen.film.encoding import Encoding, choose_encoding
 from artgen.plugins import Plugins
 from artgen.recipe import Chosen, Films
@@ -48,7 +50,7 @@ SEGMENT_FRAMES = 64
 """Of a piece of a film: a power of 2, so that it is a whole number of batches."""
 WORK = ".films"
 """The folder of what is under way, within that of the films."""
-PACES = "paces"
+PACES = ".paces"
 """The folder, within that one, of what was seen of walks: the same film asks for it again."""
 LOOK_PX = 128
 """Longer side of the pictures by which a walk is timed, at most."""
@@ -114,6 +116,13 @@ class Film:
 
     def segments(self, output: Output) -> list[Segment]:
         """The pieces of one file."""
+        return self._segments[output.path]
+
+    @functools.cached_property
+    def _segments(self) -> dict[Path, list[Segment]]:
+        return {output.path: self._segments_of(output) for output in self.outputs}
+
+    def _segments_of(self, output: Output) -> list[Segment]:
         made = []
         for index, stretch in enumerate(self.stretches):
             at = [value.hex() for value in self.positions[stretch.start : stretch.stop].tolist()]
@@ -235,9 +244,10 @@ class Studio:
             facts = self._facts(opened, chosen, maker)
             if options.shows == "checkpoints":
                 positions = Timetable(walk, options).positions()
-                opener = functools.partial(self._learning, run, options, walk, positions)
-                size = opener().size
                 saved = checkpoint.committed(opened.folder.checkpoints)
+                images = sorted({checkpoint.images_of(path) for path in saved})
+                opener = functools.partial(self._learning, run, images, options, walk, positions)
+                size = opener().size
                 facts["checkpoints"] = [checkpoint.digests(path) for path in saved]
             else:
                 pace = self._pace(opened, walk, chosen, facts) if options.speed == "perceptual" else None
@@ -268,6 +278,12 @@ class Studio:
         )
 
     def _outputs(self, name: str, options: VideoOptions, size: Size) -> Iterator[Output]:
+        if size.height * size.width > MAX_PIXELS:
+            raise RecipeError(
+                f"frames of {size} px; the limit is {MAX_PIXELS:,} pixels in all",
+                place=f"videos.{name}",
+                remedy="Lower side_px, or make the grid smaller.",
+            )
         for output in map(as_output, options.outputs):
             encoding = choose_encoding(output, size, options.frames_per_second)
             yield Output(output, self.out / file_name(name, output), encoding)
@@ -330,8 +346,10 @@ class Studio:
         file = self.out / WORK / PACES / f"{key[:32]}.json"
         try:
             return Pace.from_json(json.loads(files.read(file, _PACE_BYTES)))
-        except (OSError, ValueError, TypeError, KeyError, RecursionError):  # not there, or damaged: look again
-            pass
+        except FileNotFoundError:
+            damaged = False
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            damaged = True
         maker = _maker(opened, options)
         factor = min(1.0, LOOK_PX / max(maker.frame))
         size = Size(*(round(side * factor) for side in maker.frame))
@@ -350,8 +368,10 @@ class Studio:
         pace = even_pace(look, walk, options, self._features())
         with files.disk_trouble(file, "what was seen of a walk cannot be kept"):
             files.make_folder(file.parent)
-            files.replace(file, json.dumps(pace.to_json()).encode())
-        return pace
+            with suppress(FileExistsError), files.replacing(file, new=not damaged) as temporary:
+                temporary.write_bytes(json.dumps(pace.to_json()).encode())
+            # Another process may have been quicker, and all are to have the same.
+            return Pace.from_json(json.loads(files.read(file, _PACE_BYTES)))
 
     @functools.cache  # noqa: B019  # one studio a process
     def _features(self) -> Features | None:
@@ -368,10 +388,9 @@ class Studio:
     ) -> Shot:
         return WalkShot(self._maker_of(run, images, options), walk, positions)
 
-    def _learning(self, run: Path, options: VideoOptions, walk: Walk, positions: NDArray[np.float64]) -> Shot:
-        saved = sorted({checkpoint.images_of(path) for path in checkpoint.committed(RunFolder.read(run).checkpoints)})
-        if not saved:
-            raise CheckpointError("it has no checkpoint yet", place=str(run), remedy="Let it train to its first one.")
+    def _learning(
+        self, run: Path, saved: list[int], options: VideoOptions, walk: Walk, positions: NDArray[np.float64]
+    ) -> Shot:
         makers = [functools.partial(self._maker_of, run, images, options) for images in saved]
         return LearningShot(makers, walk, positions)
 

@@ -75,6 +75,7 @@ def test_a_file_of_films_is_no_recipe(written):
         (FILM + 'path = "splin"\n', 3, "videos.walk.path", "no plugin provides"),
         (FILM + "path = 3\n", 3, "videos.walk.path", "name of a path"),
         (FILM + "fps = 0\n", 3, "videos.walk.fps", "no frame rate"),
+        (FILM + 'fps = "1e99999999"\n', 3, "videos.walk.fps", "no frame rate"),
         (FILM + 'fps = "1/0"\n', 3, "videos.walk.fps", "no frame rate"),
         (FILM + "keyframes = [{ seed = 1, file = 'x' }]\n", 3, "videos.walk.keyframes", "not both"),
         (FILM + "keyframes = [{ seconds = 1.0 }]\n", 3, "videos.walk.keyframes", "a `seed` or a `file`"),

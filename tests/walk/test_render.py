@@ -20,11 +20,21 @@ import torch
 from click.testing import CliRunner
 
 from artgen.cli.render import render
-from artgen.errors import ArtgenError, CheckpointError, DataError, RecipeError, ResourceError
-from artgen.film import note_in, probe, read_frames
+from artgen.errors import (
+    ArtgenError,
+    CheckpointError,
+    DataError,
+    DivergedError,
+    PluginError,
+    RecipeError,
+    ResourceError,
+    StoppedError,
+)
+from artgen.film import FilmWriter, note_in, probe, read_frames
 from artgen.film.colour import as_frames
 from artgen.walk import frames_of, pipeline
 from artgen.walk.pipeline import SegmentWriter
+from artgen.walk.shots import Maker
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -91,7 +101,7 @@ def contents(folder):
 def left_over(folder):
     """What lies in the hidden folder beside what was seen of walks."""
     hidden = folder / ".films"
-    return [path for path in hidden.rglob("*") if path.is_file() and path.parent.name != "paces"]
+    return [path for path in hidden.rglob("*") if path.is_file() and path.parent.name != ".paces"]
 
 
 def test_films_are_what_their_tables_say(file, tmp_path, run):
@@ -290,9 +300,63 @@ def test_a_preview_is_small_and_tells_how_long_all_takes(file, tmp_path):
     assert before > after >= 1
     seen = probe(out / "loop-preview.mp4")
     assert (seen.frames, seen.frames_per_second, seen.height) == (75, Fraction(15, 2), 96)
-    paces = list((out / ".films" / "paces").iterdir())
+    paces = list((out / ".films" / ".paces").iterdir())
     artgen(file, out)
-    assert list((out / ".films" / "paces").iterdir()) == paces  # what was seen for the preview serves the film
+    assert list((out / ".films" / ".paces").iterdir()) == paces  # what was seen for the preview serves the film
+
+
+def test_a_preview_changes_nothing_of_the_film(file, tmp_path, straight):
+    out = tmp_path / "out"
+    artgen(file, out, "--preview")
+    artgen(file, out)
+    assert {name: film for name, film in contents(out).items() if "preview" not in name} == straight
+
+
+@pytest.mark.parametrize(("made", "kind"), [("nan", DivergedError), ("error", PluginError)])
+def test_a_generator_that_fails_costs_its_films_only(made, kind, file, tmp_path, straight, monkeypatch):
+    out, make = tmp_path / "out", Maker._pictures
+
+    def failing(self, given):
+        if self.options.grid == (1, 1):
+            return make(self, given)
+        if made == "error":
+            raise KeyError("a fault of a plugin")
+        return make(self, given) * float("nan")
+
+    monkeypatch.setattr(Maker, "_pictures", failing)
+    with pytest.raises(kind) as caught:
+        artgen(file, out)
+    assert caught.value.place.startswith("grid")
+    assert contents(out) == {name: film for name, film in straight.items() if not name.startswith("grid")}
+
+
+def test_two_films_cannot_have_one_file(tmp_path, run):
+    file = tmp_path / "films.toml"
+    file.write_text(f'[videos.a]\nrun = "{run}"\noutputs = ["hevc"]\n[videos.a-hevc]\nrun = "{run}"\n')
+    with pytest.raises(RecipeError, match="would both have this file"):
+        artgen(file, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_stop_while_films_are_planned_stops(file, tmp_path, monkeypatch):
+    def stopped(*given):
+        raise StoppedError("interrupted", signal_number=2)
+
+    monkeypatch.setattr("artgen.walk.studio.even_pace", stopped)
+    with pytest.raises(StoppedError):
+        artgen(file, tmp_path / "out")
+    assert contents(tmp_path / "out") == {}
+
+
+def test_a_note_that_somebody_forged_leads_nowhere(file, tmp_path):
+    """Its key becomes part of a name."""
+    out = tmp_path / "out"
+    out.mkdir()
+    note = json.dumps({"film": "growth", "key": "/../../away", "videos": {}})
+    with FilmWriter(out / "growth.mp4", (16, 16), 4, note=note) as film:
+        film.add(np.zeros((16, 16, 3), np.uint8))
+    with pytest.raises(RecipeError, match="is not a film that artgen made"):
+        artgen(file, out)
 
 
 def test_copies_are_films_of_their_own(file, tmp_path, run):
