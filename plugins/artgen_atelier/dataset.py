@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import multiprocessing
+import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import Any
 
 import cv2
@@ -21,6 +23,7 @@ from artgen_atelier.painter import PAINTER_VERSION, portrait
 
 _FEW_PICTURES = 64  # so many are painted before a second process has started
 _CHUNK_PICTURES = 16
+_BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 
 
 def paint_collection(options: AtelierOptions, workshop: Workshop) -> Dataset:
@@ -57,7 +60,9 @@ def _portraits(seed: int, count: int, size: tuple[int, int], workers: int) -> It
     # "spawn": a fork of a process that runs torch's threads may hang.
     executor = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _enter_worker)
     try:
-        yield from executor.map(paint_one, range(count), chunksize=_CHUNK_PICTURES)
+        with _one_thread_each():
+            painted = executor.map(paint_one, range(count), chunksize=_CHUNK_PICTURES)
+        yield from painted
     except BrokenProcessPool as error:
         raise ResourceError(
             "a process that painted pictures was ended from outside",
@@ -67,6 +72,23 @@ def _portraits(seed: int, count: int, size: tuple[int, int], workers: int) -> It
         ) from error
     finally:
         executor.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes that are started within it multiply matrices by one thread.
+
+    Otherwise each has as many as there are cores, and they wait for each other by spinning: minutes in place of seconds.
+    """
+    before = os.environ.get(_BLAS_THREADS)
+    os.environ[_BLAS_THREADS] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_BLAS_THREADS]
+        else:
+            os.environ[_BLAS_THREADS] = before
 
 
 def _enter_worker() -> None:
