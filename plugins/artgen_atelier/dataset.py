@@ -78,7 +78,7 @@ def _portraits(seed: int, count: int, size: tuple[int, int], workers: int) -> It
 def _one_thread_each() -> Iterator[None]:
     """Processes that are started within it multiply matrices by one thread.
 
-    Otherwise each has as many as there are cores, and they wait for each other by spinning: minutes in place of seconds.
+    Otherwise each has as many as there are cores, which wait for each other by spinning: minutes in place of seconds.
     """
     before = os.environ.get(_BLAS_THREADS)
     os.environ[_BLAS_THREADS] = "1"
