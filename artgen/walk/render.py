@@ -15,7 +15,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -118,77 +118,119 @@ def render(
     """
     _refuse_clashes(studio)
     rendered = Rendered()
-    films = rendered.films = list(_plan_all(studio, rendered.faults))
-    lacking = {film.name: [output for output in film.outputs if not _is_made(film, output)] for film in films}
-    by_name = {film.name: film for film in films}
-    tasks = [Task(film.name, index) for film in films for index in range(len(film.stretches))]
-    if shard is not None:
-        index, count = shard
-        tasks = tasks[len(tasks) * (index - 1) // count : len(tasks) * index // count]
-    tasks = [task for task in tasks if lacking[task.film]]
-    left = Counter(task.film for task in tasks)
-    total = sum(len(by_name[task.film].stretches[task.piece]) for task in tasks)
-    with _joiner() as joiner, progress(studio.films.name, total) as advance:
-        joining: dict[str, Any] = {}
+    rendered.films = list(_plan_all(studio, rendered.faults))
+    with _joiner() as joiner:
+        batch = _Batch(rendered, joiner, shard)
+        with progress(studio.films.name, batch.frames) as advance:
+            if merge:
+                batch.join_what_is_there()
+            elif executor is not None:
+                who, job = executor
+                batch.have_made(who, replace(job, device=studio.device.type), advance)
+            else:
+                render_pieces(batch.pieces(advance), studio.device, encoders, advance, batch.made)
+            batch.wait()
+    outputs = [output.path for film in rendered.films for output in film.outputs]
+    rendered.paths = [path for path in outputs if os.path.lexists(path)]
+    return rendered
 
-        def finish(task_film: str) -> None:
-            left[task_film] -= 1
-            if not left[task_film] and shard is None and task_film not in rendered.faults:
-                joining[task_film] = joiner.submit(_join, by_name[task_film], lacking[task_film])
 
-        def pieces() -> Iterator[Piece]:
-            for task in tasks:
-                film = by_name[task.film]
-                if task.film in rendered.faults:
-                    continue
-                if piece := film.piece(task.piece, lacking[task.film]):
-                    yield piece
-                else:
-                    advance(len(film.stretches[task.piece]))
-                    finish(task.film)
+class _Batch:
+    """Films that are rendered together: what is to be done, and what is left of each; whoever is whole is joined.
 
-        def done(piece: Piece, fault: ArtgenError | None) -> None:
-            if fault is not None:
-                rendered.faults.setdefault(piece.film, fault)
-            finish(piece.film)
+    Args:
+        rendered: The films, and what becomes of them.
+        joiner: Joins films.
+        shard: The share of the pieces, if it is not all of them; then no film is joined.
+    """
 
-        if merge:
-            for film in films:
-                absent = [
-                    index for index in range(len(film.stretches))
-                    if lacking[film.name] and film.piece(index, lacking[film.name])
-                ]  # fmt: skip
-                if absent:
-                    rendered.lacking[film.name] = absent
-                elif lacking[film.name]:
-                    joining[film.name] = joiner.submit(_join, film, lacking[film.name])
-        elif executor is not None:
-            undone = [task for task in tasks if by_name[task.film].piece(task.piece, lacking[task.film])]
-            for task in set(tasks) - set(undone):
-                advance(len(by_name[task.film].stretches[task.piece]))
-                finish(task.film)
-            who, job = executor
-            with closing(who.render(replace(job, device=studio.device.type), undone)) as outcomes:
-                for task, fault in outcomes:
-                    film = by_name[task.film]
-                    if fault is None and film.piece(task.piece, lacking[task.film]):
-                        fault = _not_here(task)
-                    if fault is None:
-                        advance(len(film.stretches[task.piece]))
-                    else:
-                        rendered.faults.setdefault(task.film, fault)
-                    finish(task.film)
-        else:
-            render_pieces(pieces(), studio.device, encoders, advance, done)
-        for name, future in joining.items():
+    def __init__(self, rendered: Rendered, joiner: ThreadPoolExecutor, shard: tuple[int, int] | None) -> None:
+        self.rendered, self.joiner, self.joins = rendered, joiner, shard is None
+        self.films = {film.name: film for film in rendered.films}
+        self.lacking = {
+            name: [output for output in film.outputs if not _is_made(film, output)] for name, film in self.films.items()
+        }
+        tasks = [Task(name, piece) for name, film in self.films.items() for piece in range(len(film.stretches))]
+        if shard is not None:
+            index, count = shard
+            tasks = tasks[len(tasks) * (index - 1) // count : len(tasks) * index // count]
+        self.tasks = [task for task in tasks if self.lacking[task.film]]
+        self._left = Counter(task.film for task in self.tasks)
+        self._joining: dict[str, Future[None]] = {}
+
+    @property
+    def frames(self) -> int:
+        """How many frames the pieces have, those that are done too."""
+        return sum(map(self._length, self.tasks))
+
+    def pieces(self, advance: Callable[[int], object]) -> Iterator[Piece]:
+        """The pieces that are to be made; of a film that has failed there are no more."""
+        for task in self.tasks:
+            if task.film in self.rendered.faults:
+                continue
+            if piece := self._undone(task):
+                yield piece
+            else:
+                advance(self._length(task))
+                self._finish(task.film)
+
+    def made(self, piece: Piece, fault: ArtgenError | None) -> None:
+        """Note what became of a piece."""
+        self._finish(piece.film, fault)
+
+    def have_made(self, executor: Executor, job: Job, advance: Callable[[int], object]) -> None:
+        """Have the pieces made by other processes."""
+        undone = [task for task in self.tasks if self._undone(task)]
+        for task in set(self.tasks) - set(undone):
+            advance(self._length(task))
+            self._finish(task.film)
+        with closing(executor.render(job, undone)) as outcomes:
+            for task, fault in outcomes:
+                if fault is None and self._undone(task):
+                    fault = _not_here(task)
+                if fault is None:
+                    advance(self._length(task))
+                self._finish(task.film, fault)
+
+    def join_what_is_there(self) -> None:
+        """Join films of which no piece is lacking, and make none."""
+        for name, film in self.films.items():
+            absent = [piece for piece in range(len(film.stretches)) if self._undone(Task(name, piece))]
+            if absent:
+                self.rendered.lacking[name] = absent
+            elif self.lacking[name]:
+                self._join(name)
+
+    def wait(self) -> None:
+        """Until all are joined.
+
+        Raises:
+            ResourceError: The disk is full.
+        """
+        for name, joined in self._joining.items():
             try:
-                future.result()
+                joined.result()
             except (ResourceError, StoppedError):
                 raise
             except ArtgenError as fault:
-                rendered.faults[name] = fault
-    rendered.paths = [output.path for film in films for output in film.outputs if os.path.lexists(output.path)]
-    return rendered
+                self.rendered.faults[name] = fault
+
+    def _undone(self, task: Task) -> Piece | None:
+        return self.films[task.film].piece(task.piece, self.lacking[task.film])
+
+    def _length(self, task: Task) -> int:
+        return len(self.films[task.film].stretches[task.piece])
+
+    def _finish(self, film: str, fault: ArtgenError | None = None) -> None:
+        """One piece less is left of a film, or it has failed."""
+        if fault is not None:
+            self.rendered.faults.setdefault(film, fault)
+        self._left[film] -= 1
+        if not self._left[film] and self.joins and film not in self.rendered.faults:
+            self._join(film)
+
+    def _join(self, film: str) -> None:
+        self._joining[film] = self.joiner.submit(_join, self.films[film], self.lacking[film])
 
 
 @contextmanager
