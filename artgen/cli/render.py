@@ -116,7 +116,7 @@ def make_films(
     with listening(), redirect_stdout(sys.stderr):  # what a plugin prints mixes with no result
         rendered = render(studio, encoders, shown, shard=shard, merge=merge, executor=found)
         more = _look(studio, films, out, rendered, encoders) if preview else {}
-    _tell(rendered, shard, merge, as_json, more)
+    _tell(rendered, as_json, more)
 
 
 def _executor(films: Films, name: str | None, job: Job) -> tuple[Executor, Job] | None:
@@ -194,12 +194,12 @@ def _look(studio: Studio, films: Films, out: Path, rendered: Rendered, encoders:
     """Sheets and plots beside the previews, and how long the films themselves would take."""
     from artgen.errors import ArtgenError
     from artgen.walk.preview import add_sheet_and_plot, seconds_for
-    from artgen.walk.studio import Studio as Whole
+    from artgen.walk.studio import Studio
 
     for film in rendered.films:
         if film.name not in rendered.faults:
             rendered.paths += add_sheet_and_plot(film)
-    whole = Whole(films, out, studio.device, studio.plugins, studio.workshop, studio.run)
+    whole = Studio(films, out, studio.device, studio.plugins, studio.workshop, studio.run)
     seconds: dict[str, float] = {}
     for name, chosen in whole.named.items():
         with suppress(ArtgenError):  # which was told of the preview
@@ -207,7 +207,7 @@ def _look(studio: Studio, films: Films, out: Path, rendered: Rendered, encoders:
     return {"seconds": seconds}
 
 
-def _tell(rendered: Rendered, shard: Any, merge: bool, as_json: bool, more: dict[str, Any]) -> None:
+def _tell(rendered: Rendered, as_json: bool, more: dict[str, Any]) -> None:
     """Tell what became of films, on stdout; what failed, on stderr and by the exit code."""
     from artgen.errors import DataError
 

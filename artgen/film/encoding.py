@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, cast
 import av
 import numpy as np
 import PIL
+from av import library_versions
 from av.codec import Codec
 from av.codec.codec import UnknownCodecError
 from av.error import FFmpegError
@@ -138,7 +139,7 @@ class Encoding:
             "frames_per_second": str(self.frames_per_second),
             "av": av.__version__,
             **({"pillow": PIL.__version__} if self.format == "gif" else {}),
-            "libraries": {name: ".".join(map(str, version)) for name, version in av.library_versions.items()},
+            "libraries": {name: ".".join(map(str, version)) for name, version in library_versions.items()},
         }
 
     def prepare(self, context: VideoCodecContext) -> None:

@@ -7,7 +7,7 @@ asks, while other threads encode theirs. A thread holds one batch: memory is the
 
 from __future__ import annotations
 
-import hashlib
+import functools
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -23,11 +23,12 @@ from torch import Tensor
 
 from artgen import files
 from artgen.device import one_core_each
-from artgen.errors import ArtgenError, PluginError, ResourceError, StoppedError
+from artgen.errors import ArtgenError, DataError, PluginError, ResourceError, StoppedError
 from artgen.film.colour import PixelForm, as_frames
 from artgen.film.encoding import Encoding
 from artgen.film.segments import SegmentWriter
 from artgen.isolation import cause_of
+from artgen.run.tasks import digest_of
 from artgen.walk.shots import DRAWING, Shot
 
 _RECORD_BYTES = 1 << 16
@@ -59,11 +60,10 @@ class Segment:
         """Whether its file is there, and is byte for byte the one that was written for this key."""
         try:
             told = json.loads(files.read(self.record, _RECORD_BYTES))
-            with self.path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-        except (OSError, ValueError, RecursionError):
+            known = isinstance(told, dict) and told.get("key") == self.key
+            return known and told.get("sha256") == digest_of(self.path)
+        except (OSError, ValueError, RecursionError, DataError):
             return False
-        return isinstance(told, dict) and told.get("key") == self.key and told.get("sha256") == digest
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +103,7 @@ def render_pieces(
         ResourceError: Memory or disk is full; what was finished before stays.
     """
     work, waiting, at_work = _Work(device, advance), iter(pieces), dict[Future[None], Piece]()
-    with one_core_each(device), ThreadPoolExecutor(threads, "piece", _alone if device.type == "cpu" else None) as pool:
+    with _threads(device, threads) as pool:
         try:
             while True:
                 while len(at_work) < threads and (piece := next(waiting, None)) is not None:
@@ -130,14 +130,17 @@ def _fault_of(ended: Future[None]) -> ArtgenError | None:
 
 def in_order(make: Callable[[int], T], items: Sequence[int], device: torch.device, threads: int) -> Iterator[T]:
     """What is made of each item, in their order, by several threads; few of them are in memory at once."""
-    with one_core_each(device), ThreadPoolExecutor(threads, "batch", _alone if device.type == "cpu" else None) as pool:
+    with _threads(device, threads) as pool:
         for start in range(0, len(items), 2 * threads):
             yield from pool.map(make, items[start : start + 2 * threads])
 
 
-def _alone() -> None:
-    """How many threads torch may start is told to each thread by itself."""
-    torch.set_num_threads(1)
+@contextmanager
+def _threads(device: torch.device, count: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that compute; on a CPU on one core each, which torch has to be told in each of them."""
+    alone = functools.partial(torch.set_num_threads, 1) if device.type == "cpu" else None
+    with one_core_each(device), ThreadPoolExecutor(count, "film", alone) as pool:
+        yield pool
 
 
 class _Work:
@@ -183,8 +186,7 @@ def _written(segment: Segment) -> Iterator[SegmentWriter]:
         with files.replacing(segment.path) as temporary:
             with SegmentWriter(temporary, segment.encoding) as writer:
                 yield writer
-            with temporary.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = digest_of(temporary)
         told = {"key": segment.key, "sha256": digest, "frames": segment.frames}
         files.replace(segment.record, json.dumps(told).encode())
 

@@ -115,11 +115,11 @@ def seconds_for(film: Film, device: torch.device, encoders: int) -> float:
         for output, segment in zip(film.outputs, made, strict=True):
             render_pieces([Piece(film.name, film.shot, stretch, [segment])], device, 1, _ignored, _raised)
             join([segment.path], Path(folder) / f"whole {output.path.name}", output.encoding, len(stretch))
-    busy, begun = time.process_time() - busy, time.perf_counter()
-    for pictures in film.shot().pictures(stretch):
-        pictures.cpu()
-    seconds = busy / encoders
+    seconds = (time.process_time() - busy) / encoders
     if device.type != "cpu":
+        begun = time.perf_counter()
+        for pictures in film.shot().pictures(stretch):
+            pictures.cpu()
         seconds = max(seconds, time.perf_counter() - begun)
     return film.frames / len(stretch) * seconds
 
